@@ -1,0 +1,224 @@
+/** @file Writes a graph as an ONNX model, one rule per primitive, with the fused operators of ONNX Runtime. */
+import type { Graph } from './backend.ts'
+import { type Dim, namesOf, type Shape } from './dims.ts'
+import { type AttributeValue, type Constant, encodeModel, type Node } from './onnx-model.ts'
+import { inOrder, isA, type Primitive, type Value } from './value.ts'
+
+const MICROSOFT = 'com.microsoft'
+
+/** Collects the nodes of one model. */
+interface Emitter {
+  /** The name under which a value's result is found. */
+  name(value: Value): string
+  /** Adds a node with one output. */
+  node(
+    op: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, AttributeValue>>,
+    to?: Target,
+  ): string
+  ints(numbers: readonly number[]): string
+  float(number: number): string
+  /** The name of an int64 list with the sizes of a shape. */
+  shape(shape: Shape): string
+  /** Reads a value under another shape. */
+  reshape(from: string, shape: Shape, name?: string): string
+}
+
+interface Target {
+  readonly domain?: string
+  readonly name?: string
+}
+
+/** Emits what a value is; `target` is the name its result must have. */
+type Rule<P extends Primitive> = (emit: Emitter, value: Value<P>, target: string) => void
+
+function plain(op: string, attributes?: Readonly<Record<string, AttributeValue>>): Rule<Primitive> {
+  return (emit, value, name) => {
+    emit.node(op, value.inputs.map(emit.name), attributes, { name })
+  }
+}
+
+/** An operand whose first two axes are swapped is read in place by FusedMatMul. */
+function batchSwapped(value: Value): Value | undefined {
+  const swaps = isA(value, 'transpose') && value.attributes.permutation.join() === '1,0,2'
+  return swaps ? value.inputs[0] : undefined
+}
+
+const matmul: Rule<'matmul'> = (emit, value, name) => {
+  const { transposeA, transposeB, scale } = value.attributes
+  const [a, b] = value.inputs
+  const attributes = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: scale } }
+  if (value.shape.length === 2) {
+    emit.node('Gemm', [emit.name(a), emit.name(b)], attributes, { name })
+    return
+  }
+  const swappedA = batchSwapped(a)
+  const swappedB = batchSwapped(b)
+  const swaps = { transBatchA: Number(swappedA !== undefined), transBatchB: Number(swappedB !== undefined) }
+  const inputs = [emit.name(swappedA ?? a), emit.name(swappedB ?? b)]
+  emit.node('FusedMatMul', inputs, { ...attributes, ...swaps }, { domain: MICROSOFT, name })
+}
+
+const rotary: Rule<'rotary'> = (emit, value, name) => {
+  const [x, cos, sin] = value.inputs
+  const [rows, heads, size] = value.shape
+  const flat = emit.reshape(emit.name(x), [1, rows, Number(heads) * Number(size)])
+  const inputs = [flat, emit.ints([0]), emit.name(cos), emit.name(sin)]
+  const turned = emit.node('RotaryEmbedding', inputs, { num_heads: Number(heads) }, { domain: MICROSOFT })
+  emit.reshape(turned, value.shape, name)
+}
+
+/** Index [S] as [S, 1]. */
+function indexColumn(emit: Emitter, index: Value): string {
+  return emit.node('Unsqueeze', [emit.name(index), emit.ints([1])])
+}
+
+function zeros(emit: Emitter, shape: Shape): string {
+  return emit.node('Expand', [emit.float(0), emit.shape(shape)])
+}
+
+const INT64 = 7
+
+const onnxRules: { readonly [P in Primitive]: Rule<P> } = {
+  input: () => {},
+  constant: (emit, { attributes }, name) => {
+    emit.node('Identity', [emit.float(attributes.number)], {}, { name })
+  },
+  add: plain('Add'),
+  sub: plain('Sub'),
+  mul: plain('Mul'),
+  div: plain('Div'),
+  neg: plain('Neg'),
+  exp: plain('Exp'),
+  log: plain('Log'),
+  sqrt: plain('Sqrt'),
+  sigmoid: plain('Sigmoid'),
+  tanh: plain('Tanh'),
+  silu: (emit, { inputs: [x] }, name) => {
+    emit.node('QuickGelu', [emit.name(x)], { alpha: { float: 1 } }, { domain: MICROSOFT, name })
+  },
+  matmul,
+  softmax: plain('Softmax', { axis: -1 }),
+  logSoftmax: plain('LogSoftmax', { axis: -1 }),
+  rmsNorm: (emit, { inputs: [x, weight], attributes }, name) => {
+    const options = { axis: -1, epsilon: { float: attributes.epsilon } }
+    emit.node('SimplifiedLayerNormalization', [emit.name(x), emit.name(weight)], options, { name })
+  },
+  rotary,
+  sum: (emit, { inputs: [x], attributes: { axis } }, name) => {
+    emit.node('ReduceSum', [emit.name(x), emit.ints([axis])], { keepdims: 1 }, { name })
+  },
+  largest: (emit, { inputs: [x] }, name) => {
+    emit.node('ReduceMax', [emit.name(x), emit.ints([-1])], { keepdims: 1 }, { name })
+  },
+  broadcast: (emit, { inputs: [x], shape }, name) => {
+    emit.node('Expand', [emit.name(x), emit.shape(shape)], {}, { name })
+  },
+  reshape: (emit, { inputs: [x], shape }, name) => {
+    emit.reshape(emit.name(x), shape, name)
+  },
+  transpose: (emit, { inputs: [x], attributes: { permutation } }, name) => {
+    emit.node('Transpose', [emit.name(x)], { perm: permutation }, { name })
+  },
+  concat: (emit, value, name) => plain('Concat', { axis: value.attributes.axis })(emit, value, name),
+  slice: (emit, { inputs: [x], attributes: { axis, start, end } }, name) => {
+    emit.node('Slice', [emit.name(x), emit.ints([start]), emit.ints([end]), emit.ints([axis])], {}, { name })
+  },
+  gather: plain('Gather', { axis: 0 }),
+  scatterAdd: (emit, { inputs: [rows, index], shape }, name) => {
+    const at = emit.node('Cast', [indexColumn(emit, index)], { to: INT64 })
+    emit.node('ScatterND', [zeros(emit, shape), at, emit.name(rows)], { reduction: 'add' }, { name })
+  },
+  pick: (emit, { inputs: [x, index] }, name) => {
+    emit.node('GatherElements', [emit.name(x), indexColumn(emit, index)], { axis: 1 }, { name })
+  },
+  place: (emit, { inputs: [x, index], shape }, name) => {
+    const inputs = [zeros(emit, shape), indexColumn(emit, index), emit.name(x)]
+    emit.node('ScatterElements', inputs, { axis: 1 }, { name })
+  },
+}
+
+function emitValue<P extends Primitive>(emit: Emitter, value: Value<P>, target: string): void {
+  onnxRules[value.op](emit, value, target)
+}
+
+/** Names and constants of one model under construction. */
+function makeEmitter(graph: Graph, nodes: Node[], constants: Map<string, Constant>): Emitter {
+  const names = new Map<Value, string>()
+  for (const value of graph.inputs) names.set(value, value.attributes.name)
+  for (const [name, value] of graph.outputs) if (!names.has(value)) names.set(value, name)
+  let count = 0
+  const keep = (name: string, shape: readonly number[], data: Constant['data']): string => {
+    if (!constants.has(name)) constants.set(name, { name, shape, data })
+    return name
+  }
+  const emit: Emitter = {
+    name: (value) => {
+      const known = names.get(value)
+      if (known !== undefined) return known
+      const made = `#${names.size} ${value.op}`
+      names.set(value, made)
+      return made
+    },
+    node: (op, inputs, attributes, { domain = '', name = `#part ${count++}` } = {}) => {
+      nodes.push({ op, inputs, outputs: [name], attributes, domain })
+      return name
+    },
+    ints: (numbers) => keep(`#ints ${numbers.join(' ')}`, [numbers.length], BigInt64Array.from(numbers, BigInt)),
+    float: (number) => keep(`#float ${number}`, [], Float32Array.of(number)),
+    shape: (shape) => emitShape(emit, graph, shape),
+    // One unknown size is worked out by Reshape itself; where there are more, any of them may be 0.
+    reshape: (from, shape, name) => {
+      const unknown = shape.filter((dim) => typeof dim === 'string')
+      const target = unknown.length === 1 ? shape.map((dim) => (typeof dim === 'string' ? -1 : dim)) : shape
+      return emit.node('Reshape', [from, emit.shape(target)], { allowzero: Number(unknown.length !== 1) }, { name })
+    },
+  }
+  return emit
+}
+
+/** Unknown sizes are taken from the shapes of the inputs. */
+function emitShape(emit: Emitter, graph: Graph, shape: Shape): string {
+  if (!shape.some((dim) => typeof dim === 'string')) return emit.ints(shape.map(Number))
+  const parts = shape.map((dim) => (typeof dim === 'number' ? emit.ints([dim]) : emitSize(emit, graph, dim)))
+  return emit.node('Concat', parts, { axis: 0 })
+}
+
+function emitSize(emit: Emitter, graph: Graph, dim: Dim): string {
+  const sizes = namesOf(dim).map((name) => {
+    const source = graph.inputs.find((value) => value.shape.includes(name))
+    if (source === undefined) throw new Error(`onnx: no input has an axis of size ${name} for ${dim}`)
+    const whole = emit.node('Shape', [source.attributes.name])
+    return emit.node('Gather', [whole, emit.ints([source.shape.indexOf(name)])], { axis: 0 })
+  })
+  const [count] = String(dim).split('*').map(Number)
+  if (!Number.isNaN(count)) sizes.push(emit.ints([count]))
+  return sizes.reduce((left, right) => emit.node('Mul', [left, right]))
+}
+
+/** The values to compute: operands that a product reads through a swap of axes are left out when nobody else needs them. */
+function neededValues(graph: Graph): Value[] {
+  const needed = new Set<Value>(graph.outputs.values())
+  const order = inOrder(graph.outputs.values())
+  for (const value of order.toReversed()) {
+    if (!needed.has(value)) continue
+    const reads = isA(value, 'matmul') && value.shape.length > 2
+    for (const part of value.inputs) needed.add(reads ? (batchSwapped(part) ?? part) : part)
+  }
+  return order.filter((value) => needed.has(value))
+}
+
+/** The bytes of an ONNX model that computes a graph. */
+export function toOnnx(graph: Graph): Uint8Array {
+  const nodes: Node[] = []
+  const constants = new Map<string, Constant>()
+  const emit = makeEmitter(graph, nodes, constants)
+  for (const value of neededValues(graph)) emitValue(emit, value, emit.name(value))
+  const outputs = [...graph.outputs].map(([name, value]) => {
+    if (emit.name(value) !== name) emit.node('Identity', [emit.name(value)], {}, { name }) // an input, or given twice
+    return { name, shape: value.shape, kind: value.kind }
+  })
+  const inputs = graph.inputs.map(({ attributes, shape, kind }) => ({ name: attributes.name, shape, kind }))
+  return encodeModel({ nodes, constants: [...constants.values()], inputs, outputs })
+}

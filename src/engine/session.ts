@@ -1,0 +1,66 @@
+/** @file Runs graphs in ONNX Runtime, in float32. Owns its sessions; feeds and results are the caller's own buffers. */
+import * as ort from 'onnxruntime-node'
+import { messageOf } from '../base/errors.ts'
+import { type Backend, bindSizes, isIntTensor, outputShapes, type Program, type Tensor, targetOf } from './backend.ts'
+import { toOnnx } from './onnx.ts'
+import { DONE } from './onnx-model.ts'
+
+export interface OrtOptions {
+  /** Threads of one product. Results are bit-identical for equal numbers only. */
+  readonly threads: number
+}
+
+function sessionOptions(threads: number): ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    enableMemPattern: false, // sizes change from run to run
+    logSeverityLevel: 3,
+    // Each session has threads of its own. Idle ones must not spin while another session computes.
+    extra: { session: { force_spinning_stop: '1' } },
+  }
+}
+
+function toOrt(name: string, tensor: Tensor): ort.Tensor {
+  if (isIntTensor(tensor)) return new ort.Tensor('int32', tensor.data, tensor.shape)
+  if (tensor.data instanceof Float32Array) return new ort.Tensor('float32', tensor.data, tensor.shape)
+  throw new Error(`feed '${name}' is in float64, ONNX Runtime computes in float32`)
+}
+
+/** What onnxruntime-node says when it comes to convert the marker. Everything is computed and written by then. */
+const MARKER_REACHED = 'Non tensor type is temporarily not supported.'
+
+async function runSession(session: ort.InferenceSession, feeds: NamedTensors, into: NamedTensors): Promise<void> {
+  try {
+    await session.run(feeds, { ...into, [DONE]: null })
+  } catch (error) {
+    if (messageOf(error) === MARKER_REACHED) return
+    throw error
+  }
+  throw new Error('this version of onnxruntime-node converts sequences: outputs would be copied')
+}
+
+type NamedTensors = Record<string, ort.Tensor>
+
+/** ONNX Runtime on the processor. */
+export function ortBackend({ threads }: OrtOptions): Backend {
+  return {
+    name: `onnxruntime cpu(${threads})`,
+    allocate: (length) => new Float32Array(length),
+    compile: async (graph): Promise<Program> => {
+      const session = await ort.InferenceSession.create(toOnnx(graph), sessionOptions(threads))
+      return {
+        graph,
+        run: async (feeds, into) => {
+          const named: NamedTensors = {}
+          for (const [name, shape] of outputShapes(graph, bindSizes(graph, feeds))) {
+            named[name] = toOrt(name, targetOf(name, shape, into))
+          }
+          const fed = graph.inputs.map(({ attributes: { name } }) => [name, toOrt(name, feeds[name])])
+          await runSession(session, Object.fromEntries(fed), named)
+        },
+        dispose: () => session.release(),
+      }
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * @file The tensors of GGUF files under their names in transformers, with rows in its order. Source of both:
+ * https://github.com/ggml-org/llama.cpp, tensor_mapping.py of gguf-py and LlamaModel of convert_hf_to_gguf.py.
+ */
+import { InputError } from '../base/errors.ts'
+import type { GgufFile, GgufTensor } from './gguf.ts'
+import { headCounts } from './gguf-config.ts'
+
+interface Module {
+  /** In transformers; N is the number of the layer. */
+  readonly name: string
+  /** Whose heads its rows belong to, where they stand in pairs for the rotary embedding. */
+  readonly rotary?: 'query' | 'key'
+}
+
+/** Modules by `general.architecture` and their name in GGUF. Files of Mistral models say llama, too. */
+const architectures: ReadonlyMap<string, ReadonlyMap<string, Module>> = new Map([
+  [
+    'llama',
+    new Map<string, Module>([
+      ['token_embd', { name: 'model.embed_tokens' }],
+      ['blk.N.attn_norm', { name: 'model.layers.N.input_layernorm' }],
+      ['blk.N.attn_q', { name: 'model.layers.N.self_attn.q_proj', rotary: 'query' }],
+      ['blk.N.attn_k', { name: 'model.layers.N.self_attn.k_proj', rotary: 'key' }],
+      ['blk.N.attn_v', { name: 'model.layers.N.self_attn.v_proj' }],
+      ['blk.N.attn_output', { name: 'model.layers.N.self_attn.o_proj' }],
+      ['blk.N.ffn_norm', { name: 'model.layers.N.post_attention_layernorm' }],
+      ['blk.N.ffn_gate', { name: 'model.layers.N.mlp.gate_proj' }],
+      ['blk.N.ffn_up', { name: 'model.layers.N.mlp.up_proj' }],
+      ['blk.N.ffn_down', { name: 'model.layers.N.mlp.down_proj' }],
+      ['output_norm', { name: 'model.norm' }],
+      ['output', { name: 'lm_head' }],
+      ['rope_freqs', { name: 'rope_freqs' }], // divisors of the rotary frequencies, no tensor of transformers
+    ]),
+  ],
+])
+
+/** A tensor of a GGUF file as transformers knows it. */
+export interface NamedTensor {
+  readonly ggufName: string
+  readonly tensor: GgufTensor
+  readonly rotary: Module['rotary']
+}
+
+/**
+ * The tensors of a file by their names in transformers.
+ * @throws InputError for an architecture or a tensor that is not known.
+ */
+export function namedTensors(file: GgufFile): ReadonlyMap<string, NamedTensor> {
+  const architecture = `${file.metadata.get('general.architecture')}`
+  const modules = architectures.get(architecture)
+  if (modules === undefined) {
+    const known = [...architectures.keys()].join(', ')
+    throw new InputError({ file: file.path }, `a model of the architecture ${known}`, `'${architecture}'`)
+  }
+  const tensors = new Map<string, NamedTensor>()
+  for (const [ggufName, tensor] of file.tensors) {
+    const [, layer, path, kind] = /^(?:blk\.(0|[1-9]\d*)\.)?(\w+)\.(weight|bias)$/.exec(ggufName) ?? []
+    const module = modules.get(layer === undefined ? path : `blk.N.${path}`)
+    if (module === undefined) {
+      throw new InputError({ file: file.path }, `tensors that a ${architecture} model has`, `'${ggufName}'`)
+    }
+    const name = module.name.replace('.N.', `.${layer}.`)
+    tensors.set(`${name}.${kind}`, { ggufName, tensor, rotary: module.rotary })
+  }
+  return tensors
+}
+
+/**
+ * A tensor as float32, with the rows of each head as transformers keeps them: GGUF has the two of a rotary pair side
+ * by side, transformers half a head apart. Row 2i + j of a head becomes row i + j · rows / 2.
+ * @throws InputError where the heads do not divide the rows.
+ */
+export function readNamed(file: GgufFile, { ggufName, tensor, rotary }: NamedTensor): Float32Array<ArrayBuffer> {
+  const values = file.readFloat32(ggufName)
+  if (rotary === undefined) return values
+  const heads = headCounts(file)[rotary]
+  const half = tensor.shape[0] / heads / 2
+  if (!Number.isInteger(half)) {
+    throw new InputError({ file: file.path }, `rows of '${ggufName}' in ${heads} even heads`, `[${tensor.shape}]`)
+  }
+  const width = values.length / tensor.shape[0]
+  const ordered = new Float32Array(values.length)
+  for (let pair = 0; pair < heads * half; pair++) {
+    const row = 2 * pair - (pair % half) // (pair / half) heads before, each of 2 · half rows
+    ordered.set(values.subarray(2 * pair * width, (2 * pair + 1) * width), row * width)
+    ordered.set(values.subarray((2 * pair + 1) * width, (2 * pair + 2) * width), (row + half) * width)
+  }
+  return ordered
+}

@@ -1,0 +1,168 @@
+/**
+ * @file A decoder layer as two parts around attention: `project` (x → query, key, value) and `mix` (x and what was
+ * attended → the next x). A family says what they compute; here they become graphs, forward and backward.
+ */
+import { type Graph, makeGraph } from '../engine/backend.ts'
+import { gradients, substitute } from '../engine/grad.ts'
+import { add, input, matmul, mul, reshape, rmsNorm } from '../engine/ops.ts'
+import { inOrder, type Value } from '../engine/value.ts'
+import type { ModelConfig } from './config.ts'
+
+/** A product with a weight [outputs, inputs], perhaps with a bias. */
+export interface LinearShape {
+  readonly outputs: number
+  readonly inputs: number
+  readonly bias: boolean
+}
+
+/** What a family needs to say what a layer computes. Values of tokens are [T, columns]. */
+export interface LayerBuilder {
+  readonly config: ModelConfig
+  linear(module: string, x: Value): Value
+  norm(module: string, x: Value): Value
+  /** Rotary tables [T, headSize / 2]. */
+  readonly cos: Value
+  readonly sin: Value
+}
+
+export interface Projected {
+  /** [T, heads, headSize] */
+  readonly query: Value
+  /** [T, keyValueHeads, headSize] */
+  readonly key: Value
+  readonly value: Value
+}
+
+/** What a layer of one family is. Module names are those of the checkpoint, below `model.layers.N.` */
+export interface Family {
+  linears(config: ModelConfig): ReadonlyMap<string, LinearShape>
+  norms(config: ModelConfig): readonly string[]
+  project(build: LayerBuilder, x: Value): Projected
+  mix(build: LayerBuilder, x: Value, attended: Value): Value
+}
+
+/** Which weights of a layer learn: none, low-rank factors on some linears, or all. */
+export type Learning =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'full' }
+  | {
+      readonly kind: 'lora'
+      readonly rank: number
+      readonly scale: number
+      readonly targets: readonly string[]
+      readonly dropout: boolean
+    }
+
+/** One half of a layer: its forward graph, and its backward graph given d loss / d its outputs. */
+export interface Part {
+  /** Outputs, without anything kept. */
+  readonly forward: Graph
+  /** Outputs, and under `saved` names the products that `backwardSaved` feeds on. */
+  readonly forwardSaving: Graph
+  /** From the inputs alone: everything between is computed again. */
+  readonly backward: Graph
+  readonly backwardSaved: Graph
+  /** The names of what is saved, with the number of columns. */
+  readonly saved: ReadonlyMap<string, number>
+  /** Names of the tensors that learn. */
+  readonly learned: readonly string[]
+}
+
+const TOKENS = 'T'
+
+/** A layer under construction: the builder, and what it has met. */
+interface Recorder {
+  readonly build: LayerBuilder
+  /** Outputs of products, by name: cheap to keep, dear to compute again. */
+  readonly products: Map<string, Value>
+  /** Inputs that learn. */
+  readonly learned: Value<'input'>[]
+}
+
+function record(family: Family, config: ModelConfig, learning: Learning): Recorder {
+  const linears = family.linears(config)
+  const products = new Map<string, Value>()
+  const learned: Value<'input'>[] = []
+  const weight = (name: string, shape: readonly number[]): Value => {
+    const value = input(name, shape)
+    if (learning.kind === 'full') learned.push(value)
+    return value
+  }
+  const lowRank = (module: string, x: Value, { outputs, inputs }: LinearShape): Value | undefined => {
+    if (learning.kind !== 'lora' || !learning.targets.includes(module)) return undefined
+    const a = input(`${module}.lora_A.weight`, [learning.rank, inputs])
+    const b = input(`${module}.lora_B.weight`, [outputs, learning.rank])
+    learned.push(a, b)
+    const kept = learning.dropout ? mul(x, input(`${module}.dropout`, [TOKENS, inputs])) : x
+    const low = matmul(kept, a, { transposeB: true, scale: learning.scale }) // [T, rank]
+    products.set(`${module}.low`, low)
+    return matmul(low, b, { transposeB: true })
+  }
+  const linear = (module: string, x: Value): Value => {
+    const shape = linears.get(module)
+    if (shape === undefined) throw new Error(`layer: no linear is called ${module}`)
+    const base = matmul(x, weight(`${module}.weight`, [shape.outputs, shape.inputs]), { transposeB: true })
+    const biased = shape.bias ? add(base, weight(`${module}.bias`, [shape.outputs])) : base
+    const low = lowRank(module, x, shape)
+    const y = low === undefined ? biased : add(biased, low)
+    products.set(`${module}.out`, y)
+    return y
+  }
+  const norm = (module: string, x: Value): Value =>
+    rmsNorm(x, weight(`${module}.weight`, [config.hiddenSize]), config.normEpsilon)
+  const half = [TOKENS, config.headSize / 2]
+  return { build: { config, linear, norm, cos: input('cos', half), sin: input('sin', half) }, products, learned }
+}
+
+type Named = Readonly<Record<string, Value>>
+
+/** Builds both directions of a part. `rest` is added to the gradient of an input: it comes from the other part. */
+function makePart(recorder: Recorder, inputs: Named, outputs: Named, rest: Named): Part {
+  const seeds = Object.entries(outputs).map(([name, value]) => ({ value, cotangent: input(`d ${name}`, value.shape) }))
+  const wrt = [...Object.values(inputs), ...recorder.learned]
+  const names = [...Object.keys(inputs), ...recorder.learned.map((value) => value.attributes.name)]
+  const grads = gradients(seeds, wrt).map((grad, at) => (names[at] in rest ? add(grad, rest[names[at]]) : grad))
+  const needed = new Set(inOrder(grads))
+  const saved = [...recorder.products].filter(([, value]) => needed.has(value))
+  const replacements = new Map(saved.map(([name, value]) => [value, input(name, value.shape)]))
+  const nameGrads = (values: readonly Value[]): Named =>
+    Object.fromEntries(values.map((value, at) => [`d ${names[at]}`, value]))
+  return {
+    forward: makeGraph(outputs),
+    forwardSaving: makeGraph({ ...outputs, ...Object.fromEntries(saved) }),
+    backward: makeGraph(nameGrads(grads)),
+    backwardSaved: makeGraph(nameGrads(substitute(grads, replacements))),
+    saved: new Map(saved.map(([name, value]) => [name, Number(value.shape[1])])),
+    learned: recorder.learned.map((value) => value.attributes.name),
+  }
+}
+
+/** The two parts of every layer of a model. */
+export interface LayerParts {
+  /** x [T, hidden] → query [T, heads · headSize], key and value [T, keyValueHeads · headSize]. */
+  readonly project: Part
+  /** x [T, hidden] and attended [T, heads · headSize] → y [T, hidden]. */
+  readonly mix: Part
+}
+
+export function buildLayer(family: Family, config: ModelConfig, learning: Learning): LayerParts {
+  const hidden = [TOKENS, config.hiddenSize]
+  const queryWidth = config.heads * config.headSize
+  const keyWidth = config.keyValueHeads * config.headSize
+  const first = record(family, config, learning)
+  const x = input('x', hidden)
+  const { query, key, value } = family.project(first.build, x)
+  const flat = {
+    query: reshape(query, [TOKENS, queryWidth]),
+    key: reshape(key, [TOKENS, keyWidth]),
+    value: reshape(value, [TOKENS, keyWidth]),
+  }
+  const second = record(family, config, learning)
+  const again = input('x', hidden)
+  const attended = input('attended', [TOKENS, queryWidth])
+  const y = family.mix(second.build, again, attended)
+  return {
+    project: makePart(first, { x }, flat, { x: input('d rest', hidden) }),
+    mix: makePart(second, { x: again, attended }, { y }, {}),
+  }
+}
