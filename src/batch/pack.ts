@@ -1,0 +1,153 @@
+/**
+ * @file Groups → rows: the groups of a problem become token trees of at most so many tokens, several trees fill a row.
+ * Every pair stands in exactly one row, with both its sides.
+ */
+import type { Row } from '../model/row.ts'
+import type { GroupPair } from '../pair/pairs.ts'
+import type { EncodedGroup, Ids } from './encode.ts'
+import { insertTokens, makeTree, shrinkTo, type TokenTree } from './tree.ts'
+
+/** Trees of groups, or each side of each pair as a sequence of its own, as TRL has them. */
+export type Packing = 'tree' | 'none'
+
+export interface PackOptions {
+  readonly packing: Packing
+  readonly maxRowTokens: number
+}
+
+export interface PackedPair {
+  /** Indices of continuations. */
+  readonly chosen: number
+  readonly rejected: number
+  readonly weight: number
+}
+
+export interface PackedRow {
+  readonly row: Row
+  /** For each continuation, its tokens as indices into `row.scored`, in order. */
+  readonly continuations: readonly Int32Array[]
+  readonly pairs: readonly PackedPair[]
+}
+
+/** A tree under construction, with the nodes of what it holds. */
+interface Planting {
+  readonly tree: TokenTree
+  readonly continuations: number[][]
+  readonly pairs: PackedPair[]
+}
+
+function startPlanting(): Planting {
+  return { tree: makeTree(), continuations: [], pairs: [] }
+}
+
+/** Adds pairs of a group; changes nothing and says no where the tree would grow over `limit`. */
+function plant(planting: Planting, group: EncodedGroup, pairs: readonly GroupPair[], limit: number): boolean {
+  const { tree, continuations } = planting
+  const size = tree.ids.length
+  let below = -1
+  for (const piece of group.prefix) below = insertTokens(tree, below, piece).at(-1) ?? below
+  const places = new Map<number, number>()
+  const nodes = new Map<number, number[]>()
+  for (const { chosen, rejected } of pairs) {
+    for (const member of [chosen, rejected]) {
+      if (!nodes.has(member)) nodes.set(member, insertTokens(tree, below, group.members[member]))
+    }
+  }
+  if (tree.ids.length > limit) {
+    shrinkTo(tree, size)
+    return false
+  }
+  for (const [member, path] of nodes) places.set(member, continuations.push(path) - 1)
+  for (const { chosen, rejected, weight } of pairs) {
+    planting.pairs.push({ chosen: places.get(chosen) ?? -1, rejected: places.get(rejected) ?? -1, weight })
+  }
+  return true
+}
+
+/** The trees of one problem. A group that fits no tree whole is spread over several, pair by pair. */
+function plantProblem(groups: readonly EncodedGroup[], limit: number): Planting[] {
+  const trees: Planting[] = [startPlanting()]
+  const current = (): Planting => trees[trees.length - 1]
+  const plantAnew = (group: EncodedGroup, pairs: readonly GroupPair[]): boolean => {
+    if (current().pairs.length > 0) trees.push(startPlanting())
+    return plant(current(), group, pairs, limit)
+  }
+  for (const group of groups) {
+    if (plant(current(), group, group.pairs, limit) || plantAnew(group, group.pairs)) continue
+    for (const pair of group.pairs) {
+      if (plant(current(), group, [pair], limit) || plantAnew(group, [pair])) continue
+      throw new Error(`pack: a pair of ${group.problem} is longer than ${limit} tokens`)
+    }
+  }
+  return trees.filter((tree) => tree.pairs.length > 0)
+}
+
+/** Fills rows with trees, the largest first, each into the first row that has room. */
+function fillRows(trees: readonly Planting[], limit: number): Planting[][] {
+  const rows: { trees: Planting[]; tokens: number }[] = []
+  const order = trees.toSorted((a, b) => b.tree.ids.length - a.tree.ids.length)
+  for (const tree of order) {
+    const tokens = tree.tree.ids.length
+    const row = rows.find((candidate) => candidate.tokens + tokens <= limit)
+    if (row === undefined) rows.push({ trees: [tree], tokens })
+    else {
+      row.trees.push(tree)
+      row.tokens += tokens
+    }
+  }
+  return rows.map((row) => row.trees)
+}
+
+/** Lays trees side by side. */
+function layRow(trees: readonly Planting[]): PackedRow {
+  const ids: number[] = []
+  const parents: number[] = []
+  const nodes: number[][] = []
+  const pairs: PackedPair[] = []
+  for (const { tree, continuations, pairs: own } of trees) {
+    const start = ids.length
+    const first = nodes.length
+    for (const id of tree.ids) ids.push(id)
+    for (const parent of tree.parents) parents.push(parent < 0 ? -1 : parent + start)
+    for (const path of continuations) nodes.push(path.map((node) => node + start))
+    for (const pair of own) pairs.push({ ...pair, chosen: pair.chosen + first, rejected: pair.rejected + first })
+  }
+  const scored = Int32Array.from(new Set(nodes.flat())).sort()
+  const place = new Map(Array.from(scored, (node, at) => [node, at]))
+  return {
+    row: { ids: Int32Array.from(ids), parents: Int32Array.from(parents), scored },
+    continuations: nodes.map((path) => Int32Array.from(path, (node) => place.get(node) ?? -1)),
+    pairs,
+  }
+}
+
+/** A row with the two sides of one pair, each with its own prefix. */
+function layPair({ prefix, members }: EncodedGroup, { chosen, rejected, weight }: GroupPair): PackedRow {
+  const side = (member: Ids): Planting => {
+    const tree = makeTree()
+    const shared = insertTokens(tree, -1, prefix.flat())
+    return { tree, continuations: [insertTokens(tree, shared[shared.length - 1], member)], pairs: [] }
+  }
+  const row = layRow([side(members[chosen]), side(members[rejected])])
+  return { ...row, pairs: [{ chosen: 0, rejected: 1, weight }] }
+}
+
+/** The rows of some groups. Consecutive groups on one problem share trees. */
+export function packGroups(groups: readonly EncodedGroup[], { packing, maxRowTokens }: PackOptions): PackedRow[] {
+  if (packing === 'none') return groups.flatMap((group) => group.pairs.map((pair) => layPair(group, pair)))
+  const problems = new Map<string, EncodedGroup[]>()
+  for (const group of groups) {
+    const known = problems.get(group.problem)
+    if (known === undefined) problems.set(group.problem, [group])
+    else known.push(group)
+  }
+  const trees = [...problems.values()].flatMap((own) => plantProblem(own, maxRowTokens))
+  return fillRows(trees, maxRowTokens).map(layRow)
+}
+
+/** The number of pairs, each labelled completion counted. */
+export function pairCount(rows: readonly { readonly pairs: readonly { readonly weight: number }[] }[]): number {
+  let count = 0
+  for (const { pairs } of rows) for (const { weight } of pairs) count += weight
+  return count
+}

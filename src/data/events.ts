@@ -1,0 +1,63 @@
+/**
+ * @file What happens in a run, as typed events. The trainer yields them; the terminal, the run folder and the trackers
+ * read them. Knows nothing of how they are shown.
+ */
+
+/**
+ * Numbers under TRL's names (`loss`, `rewards/margins`, `eval_loss` …). No clock time is among them, so that a resumed
+ * run repeats them exactly.
+ */
+export type Metrics = Readonly<Record<string, number>>
+
+export type RunEvent =
+  /** `adapter` in words, e.g. `LoRA r16`. */
+  | Event<'run-begin', { run: string; folder: string; model: string; adapter: string; data: string; device: string }>
+  /** Rows of the data that are not trained on, once per reason. `example` is the place of the first. */
+  | Event<'rows-dropped', { count: number; total: number; reason: string; example: string }>
+  | Event<'model-loaded', { parameters: number; trainable: number; seconds: number }>
+  /** `updates` is the length of the whole run, also where it is resumed. */
+  | Event<'data-loaded', { groups: number; pairs: number; problems: number; evalGroups: number; updates: number }>
+  | Event<'run-resumed', { update: number; folder: string }>
+  /** Pairs whose reference logps are known; `cached` of them were on disk. */
+  | Event<'reference-progress', { done: number; total: number; cached: number }>
+  /** `tokens` were computed in this update, which took `seconds`. */
+  | Event<'update-end', UpdateEnd>
+  | Event<'evaluation-begin', { update: number; total: number }>
+  | Event<'evaluation-progress', { done: number; total: number }>
+  | Event<'evaluation-end', { update: number; metrics: Metrics; seconds: number }>
+  | Event<'checkpoint-saved', { update: number; folder: string; best: boolean }>
+  /** A checkpoint that was not resumed from; an older one is tried. */
+  | Event<'checkpoint-damaged', { folder: string; reason: string }>
+  | Event<'warning', { message: string }>
+  /** Stopped by the user; `folder` is the checkpoint to resume from. */
+  | Event<'run-interrupted', { update: number; folder: string }>
+  | Event<'run-end', { update: number; seconds: number; metrics: Metrics; folder: string }>
+
+export type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { readonly type: Type }>
+
+type Event<Type extends string, Facts> = { readonly type: Type } & Readonly<Facts>
+
+interface UpdateEnd {
+  update: number
+  updates: number
+  epoch: number
+  metrics: Metrics
+  tokens: number
+  seconds: number
+  residentBytes: number
+}
+
+/**
+ * The event as one line of JSON without its line end, led by the time in UTC. Numbers that JSON lacks become strings:
+ * `NaN`, `Infinity` and `-Infinity`, which `Number(…)` in JavaScript and `float(…)` in Python turn back. Controls that
+ * JSON lets through (DEL, C1) and Unicode line ends are escaped: no terminal and no reader of lines trips over them.
+ */
+export function encodeEvent(event: RunEvent, time: Date): string {
+  const json = JSON.stringify({ time, ...event }, (_, value: unknown) =>
+    typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
+  )
+  return json.replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -1,0 +1,92 @@
+/** @file The formats of data sets, told apart by their columns. */
+import type { Reading, ReadOptions } from './labelled.ts'
+import { readMathStepDpo } from './math-step-dpo.ts'
+import { readPreference } from './preference.ts'
+import { readPretokenised } from './pretokenised.ts'
+import { readPrm800k } from './prm800k.ts'
+import { readPrompts } from './prompts.ts'
+import { readStepwise } from './stepwise.ts'
+
+export type FormatName = 'prm800k' | 'math-step-dpo' | 'pretokenised' | 'stepwise' | 'preference' | 'prompts'
+
+type Columns = Readonly<Record<string, unknown>>
+
+export interface Format {
+  readonly name: FormatName
+  /** For messages. */
+  readonly columns: string
+  matches(row: Columns): boolean
+  /** Whether rows on one prompt are solutions that share prefixes; else each row is a group of its own. */
+  readonly merges: boolean
+  read(value: unknown, options: ReadOptions): Reading
+}
+
+/** Where other formats keep the prompt: without a prompt column, their answers must not pass for a shared beginning. */
+const OTHER_PROMPTS = ['problem', 'question', 'query', 'instruction', 'input', 'conversations']
+
+/** Columns that say something of an answer. */
+const LABELS = ['chosen', 'rejected', 'completion', 'completions', 'steps', 'label', 'labels', 'conversations']
+
+/** In the order in which they are tried: rows of an earlier one may match a later one too. */
+export const formats: readonly Format[] = [
+  {
+    name: 'prm800k',
+    columns: 'question, label',
+    matches: ({ question, label }) => isColumns(question) && isColumns(label),
+    merges: true,
+    read: readPrm800k,
+  },
+  {
+    name: 'math-step-dpo',
+    columns: 'prompt, initial_reason_steps, chosen, rejected',
+    matches: (row) => has(row, 'chosen', 'rejected') && (has(row, 'initial_reason_steps') || has(row, 'prefix')),
+    merges: false,
+    read: readMathStepDpo,
+  },
+  {
+    name: 'pretokenised',
+    columns: 'prompt_ids, chosen_ids, rejected_ids',
+    matches: (row) => has(row, 'prompt_ids', 'chosen_ids', 'rejected_ids'),
+    merges: false,
+    read: readPretokenised,
+  },
+  {
+    name: 'stepwise',
+    columns: 'prompt, completions, labels',
+    matches: (row) => has(row, 'prompt', 'completions', 'labels'),
+    merges: true,
+    read: readStepwise,
+  },
+  {
+    name: 'preference',
+    columns: 'prompt, chosen, rejected',
+    matches: (row) => has(row, 'chosen', 'rejected') && (has(row, 'prompt') || !hasAny(row, OTHER_PROMPTS)),
+    merges: false,
+    read: readPreference,
+  },
+  {
+    name: 'prompts',
+    columns: 'prompt, problem or question alone',
+    matches: (row) => hasAny(row, ['prompt', 'problem', 'question']) && !hasAny(row, LABELS),
+    merges: false,
+    read: readPrompts,
+  },
+]
+
+/** The format of a row, by its columns alone; undefined for none of ours. */
+export function detectFormat(value: unknown): Format | undefined {
+  return isColumns(value) ? formats.find((format) => format.matches(value)) : undefined
+}
+
+export function isColumns(value: unknown): value is Columns {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A column that is null is absent: tables write it in rows that lack it. */
+function has(row: Columns, ...names: readonly string[]): boolean {
+  return names.every((name) => row[name] != null)
+}
+
+function hasAny(row: Columns, names: readonly string[]): boolean {
+  return names.some((name) => has(row, name))
+}

@@ -1,0 +1,25 @@
+/** @file From what a user calls a data set to the file that holds it. */
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { UserError } from '../base/errors.ts'
+
+const DATA_FILE = /\.(jsonl|ndjson|json|parquet)(\.gz)?$/i
+
+/**
+ * The data file at `path`: the file itself, or the only one in a folder.
+ * @throws UserError where there is none, or more than one.
+ */
+export function findDataFile(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) {
+    const hub = /^[\w.-]+\/[\w.-]+$/.test(path) ? ' If it is a data set of the Hub, download a file of it first.' : ''
+    throw new UserError(`there is no file or folder ${path}.${hub}`)
+  }
+  if (!stat.isDirectory()) return path
+  const names = readdirSync(path).filter((name) => DATA_FILE.test(name) && !name.startsWith('.'))
+  if (names.length === 1) return join(path, names[0])
+  const found = names.length === 0 ? 'none' : `${names.length}: ${names.sort().slice(0, 5).join(', ')}`
+  throw new UserError(
+    `${path}: expected one .jsonl, .json or .parquet file in this folder, found ${found}. Name the file`,
+  )
+}

@@ -1,0 +1,90 @@
+/** @file PRM800K rows of both phases: solutions whose steps people rated (github.com/openai/prm800k, README). */
+import { z } from 'zod'
+import {
+  type Candidate,
+  type LabelledStep,
+  type NeutralPolicy,
+  type Reading,
+  type ReadOptions,
+  userPrompt,
+} from './labelled.ts'
+import { list, parseRow, stepText, toLineFeeds } from './schema.ts'
+
+// Phase 1 has solutions of up to 107 steps and steps of up to 56 completions.
+const MAX_STEPS = 1000
+const MAX_COMPLETIONS = 500
+
+// May be empty: such a completion is dropped, not its row.
+const completionText = z.string().transform(toLineFeeds)
+
+const completion = z.object({
+  text: completionText,
+  rating: z.literal([-1, 0, 1]).nullish(),
+  flagged: z.boolean().nullish(),
+})
+type Completion = z.infer<typeof completion>
+
+const humanCompletion = z.union(
+  [completionText, z.object({ text: completionText, flagged: z.boolean().nullish() })],
+  'expected text or an object with text',
+)
+
+const step = z
+  .object({
+    completions: list(completion, MAX_COMPLETIONS).nullish(),
+    human_completion: humanCompletion.nullish(),
+    chosen_completion: z.int().min(0).nullish(),
+  })
+  .refine(
+    ({ completions, chosen_completion: chosen }) => chosen == null || chosen < (completions?.length ?? 0),
+    'chosen_completion names no completion',
+  )
+type Step = z.infer<typeof step>
+
+const schema = z.object({
+  is_quality_control_question: z.boolean().nullish(),
+  is_initial_screening_question: z.boolean().nullish(),
+  question: z.object({ problem: stepText }),
+  label: z.object({ steps: list(step, MAX_STEPS), finish_reason: z.string().nullish() }),
+})
+
+const NEUTRAL_RATING: { readonly [P in NeutralPolicy]: number | null } = { drop: null, negative: -1, positive: 1 }
+
+/**
+ * The solution a row followed, with the rated completions at each step. A step a person wrote is a completion of
+ * rating 1 and what the solution goes on with; else that is the chosen completion, and without one it ends there.
+ */
+export function readPrm800k(value: unknown, options: ReadOptions): Reading {
+  const parsed = parseRow(schema, value)
+  if ('bad' in parsed) return parsed
+  const { question, label, ...marks } = parsed.row
+  if (marks.is_quality_control_question) return { dropped: 'quality control question' }
+  if (marks.is_initial_screening_question) return { dropped: 'initial screening question' }
+  if (label.finish_reason === 'bad_problem') return { dropped: 'bad problem' }
+  const steps = label.steps.map((labelled) => readStep(labelled, options.neutral))
+  return { labelled: { prompt: userPrompt(question.problem), separator: options.separator, steps } }
+}
+
+function readStep(labelled: Step, neutral: NeutralPolicy): LabelledStep {
+  const { human_completion: human, chosen_completion: chosen } = labelled
+  const completions = labelled.completions ?? []
+  const written = typeof human === 'string' ? { text: human } : human
+  const rated = written ? [...completions, { ...written, rating: 1 as const }] : completions
+  return {
+    candidates: rated.map((one) => readCompletion(one, neutral)),
+    next: written?.text ?? (chosen == null ? null : completions[chosen].text),
+  }
+}
+
+function readCompletion({ text, rating, flagged }: Completion, neutral: NeutralPolicy): Candidate {
+  if (flagged) return { dropped: 'flagged' }
+  if (rating == null) return { dropped: 'unrated' }
+  if (text.trim() === '') return { dropped: 'empty' }
+  const used = rating === 0 ? NEUTRAL_RATING[neutral] : rating
+  return used === null ? { dropped: 'neutral' } : { content: text, rating: used, terminal: endsSolution(text) }
+}
+
+/** The last step of a solution carries its answer under this heading. */
+function endsSolution(step: string): boolean {
+  return step.startsWith('# Answer\n\n') || step.includes('\n\n# Answer\n\n')
+}

@@ -1,0 +1,148 @@
+/** @file A data set of any known format, read row by row into preference groups, with an account of every row. */
+import { InputError, type InputPlace, showPlace, UserError } from '../base/errors.ts'
+import type { Row } from '../base/lines.ts'
+import { detectFormat, type Format, type FormatName, formats, isColumns } from '../data/formats.ts'
+import { type NeutralPolicy, problemOf, type Reading } from '../data/labelled.ts'
+import { findDataFile } from '../data/locate.ts'
+import type { Group } from '../data/records.ts'
+import { readRows } from '../data/rows.ts'
+import { addSolution, createSolutions, type Solutions, toGroups } from './merge.ts'
+import { type Tallies, type Tally, tally } from './tally.ts'
+
+export interface LoadOptions {
+  readonly neutral: NeutralPolicy
+  /** Follows each step of PRM800K and stepwise rows. */
+  readonly separator: string
+  /** The first bad row is an error. */
+  readonly strict: boolean
+  readonly onProgress?: (rowCount: number) => void
+}
+
+export interface BadRow {
+  readonly place: InputPlace
+  readonly reason: string
+}
+
+/** What became of everything: `read` is the sum of the others. */
+export interface LoadCounts {
+  readonly rows: {
+    readonly read: number
+    readonly used: number
+    readonly bad: number
+    readonly dropped: ReadonlyMap<string, Tally>
+  }
+  /** The first of them. */
+  readonly badRows: readonly BadRow[]
+  /** Labelled completions of the rows used. A member stands for `count` of them. */
+  readonly members: { readonly read: number; readonly used: number; readonly dropped: ReadonlyMap<string, Tally> }
+}
+
+export interface LoadedData {
+  readonly format: FormatName
+  /** Never empty. */
+  readonly groups: readonly Group[]
+  readonly counts: LoadCounts
+}
+
+const MAX_BAD_ROWS = 20
+/** Rows in which a known format must show itself. */
+const MAX_UNKNOWN_ROWS = 20
+
+interface Loading {
+  readonly file: string
+  readonly options: LoadOptions
+  readonly solutions: Solutions
+  readonly rows: { read: number; used: number; bad: number; readonly dropped: Tallies }
+  readonly badRows: BadRow[]
+  format: Format | undefined
+}
+
+/**
+ * The groups of a data file, or of the only one in a folder. Rows that do not parse or fit the format are counted as
+ * bad. PRM800K and stepwise rows on one prompt are merged; a row of another format is a group of its own.
+ * @throws UserError where no row fits a known format, rows are unlabelled, or no group is left; InputError for a file
+ * that cannot be read, and for the first bad row where `strict`.
+ */
+export async function loadGroups(path: string, options: LoadOptions): Promise<LoadedData> {
+  const loading: Loading = {
+    file: findDataFile(path),
+    options,
+    solutions: createSolutions(),
+    rows: { read: 0, used: 0, bad: 0, dropped: new Map() },
+    badRows: [],
+    format: undefined,
+  }
+  for await (const row of readRows(loading.file)) {
+    takeRow(loading, row)
+    options.onProgress?.(loading.rows.read)
+  }
+  return finish(loading)
+}
+
+function takeRow(loading: Loading, row: Row): void {
+  const { rows, file } = loading
+  rows.read++
+  const place = { file, line: row.line }
+  const reading = 'problem' in row ? { bad: row.problem } : readRow(loading, row.value)
+  if ('bad' in reading) {
+    takeBad(loading, { place, reason: reading.bad })
+  } else if ('dropped' in reading) {
+    tally(rows.dropped, reading.dropped, place)
+  } else {
+    rows.used++
+    const root = loading.format?.merges ? problemOf(reading.labelled.prompt) : String(row.line)
+    addSolution(loading.solutions, reading.labelled, root, place)
+  }
+}
+
+/** The format is that of the first row that has one. */
+function readRow(loading: Loading, value: unknown): Reading {
+  if (!isColumns(value)) return { bad: 'expected an object' }
+  loading.format ??= detectFormat(value)
+  if (loading.format === undefined) {
+    return { bad: `no known format has its columns: ${Object.keys(value).slice(0, 12).join(', ').slice(0, 200)}` }
+  }
+  if (loading.format.name !== 'prompts') return loading.format.read(value, loading.options)
+  throw new UserError(
+    `${loading.file}: its rows are unlabelled: they have ${Object.keys(value).slice(0, 12).join(', ')}, ` +
+      'but neither rated steps nor a chosen and a rejected answer. Sample and judge solutions of them first',
+  )
+}
+
+function takeBad(loading: Loading, bad: BadRow): void {
+  const { rows, badRows, format, options } = loading
+  rows.bad++
+  if (options.strict) throw new InputError(bad.place, `a ${format?.name ?? 'JSON'} row`, bad.reason)
+  if (badRows.length < MAX_BAD_ROWS) badRows.push(bad)
+  if (format === undefined && rows.bad >= MAX_UNKNOWN_ROWS) throw unknownFormat(loading)
+}
+
+function finish({ file, solutions, rows, badRows, format }: Loading): LoadedData {
+  if (format === undefined) throw unknownFormat({ file, badRows })
+  const groups = toGroups(solutions)
+  const used = groups.reduce((sum, { members }) => sum + members.reduce((part, { count }) => part + count, 0), 0)
+  const members = { read: solutions.memberCount, used, dropped: solutions.dropped }
+  if (groups.length > 0) return { format: format.name, groups, counts: { rows, badRows, members } }
+  throw new UserError(
+    `${file}: no pair can be made of its ${format.name} rows: ${rows.read} rows, of which ${rows.used} used, ` +
+      `${rows.bad} bad${showTallies(rows.dropped)}; ` +
+      `${members.read} labelled completions${showTallies(members.dropped)}. ` +
+      `A pair needs two completions with different ratings after the same steps.${showBad(badRows)}`,
+  )
+}
+
+function unknownFormat({ file, badRows }: Pick<Loading, 'file' | 'badRows'>): UserError {
+  if (badRows.length === 0) return new UserError(`${file}: expected rows, found none`)
+  const known = formats.map(({ name, columns }) => `${name} (${columns})`).join('; ')
+  return new UserError(
+    `${file}: no row of a known format.${showBad(badRows)} Known formats and their columns: ${known}`,
+  )
+}
+
+function showTallies(tallies: ReadonlyMap<string, Tally>): string {
+  return [...tallies].map(([reason, { count }]) => `, ${count} dropped (${reason})`).join('')
+}
+
+function showBad([first]: readonly BadRow[]): string {
+  return first === undefined ? '' : ` The first bad row is ${showPlace(first.place)}: ${first.reason}.`
+}

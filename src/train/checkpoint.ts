@@ -1,0 +1,113 @@
+/**
+ * @file Checkpoints: a folder that appears whole or not at all, with a manifest of the hash of each file. What is
+ * loaded was verified first.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { messageOf, UserError } from '../base/errors.ts'
+import { type Bytes, type FileSystem, removeFolderDurably, writeFolderDurably, writeNew } from '../base/files.ts'
+import { sha256File } from '../base/hash.ts'
+import { parseJson } from '../base/lines.ts'
+
+export const MANIFEST = 'manifest.json'
+const VERSION = 1
+
+const manifestFields = z.strictObject({
+  version: z.literal(VERSION),
+  update: z.number().int().nonnegative(),
+  files: z.record(z.string(), z.strictObject({ bytes: z.number().int().nonnegative(), sha256: z.string() })),
+})
+
+/** A folder with the state after an update. */
+export interface CheckpointFolder {
+  readonly path: string
+  readonly update: number
+}
+
+export function checkpointPath(output: string, update: number): string {
+  return join(output, `checkpoint-${update}`)
+}
+
+/** The checkpoints of a run, the newest first. They may be damaged. */
+export function listCheckpoints(output: string): CheckpointFolder[] {
+  if (!existsSync(output)) return []
+  return readdirSync(output)
+    .flatMap((name) => {
+      const update = /^checkpoint-(\d{1,15})$/.exec(name)?.[1]
+      return update === undefined ? [] : [{ path: join(output, name), update: Number(update) }]
+    })
+    .sort((a, b) => b.update - a.update)
+}
+
+/** Writes a checkpoint. On an error nothing of it is left, and those before stand. */
+export function writeCheckpoint(
+  output: string,
+  update: number,
+  files: ReadonlyMap<string, Bytes | Iterable<Bytes>>,
+  fs?: FileSystem,
+): CheckpointFolder {
+  const path = checkpointPath(output, update)
+  writeFolderDurably(
+    path,
+    (folder) => {
+      const written: [string, { bytes: number; sha256: string }][] = []
+      for (const [name, content] of files) {
+        const file = join(folder, name)
+        const isWhole = typeof content === 'string' || content instanceof Uint8Array
+        writeNew(file, isWhole ? [content] : content, fs)
+        written.push([name, { bytes: statSync(file).size, sha256: sha256File(file) }])
+      }
+      const manifest = { version: VERSION, update, files: Object.fromEntries(written) }
+      writeNew(join(folder, MANIFEST), [`${JSON.stringify(manifest, null, 2)}\n`], fs)
+    },
+    fs,
+  )
+  return { path, update }
+}
+
+/** Why a checkpoint cannot be used, or undefined where every file is what its manifest says. */
+export function damageOf({ path, update }: CheckpointFolder): string | undefined {
+  try {
+    const parsed = parseJson(readFileSync(join(path, MANIFEST)))
+    if ('problem' in parsed) return `${MANIFEST} is ${parsed.problem}`
+    const manifest = manifestFields.safeParse(parsed.value)
+    if (!manifest.success) return `${MANIFEST} is not one of a version that is understood`
+    if (manifest.data.update !== update) return `it holds the state after update ${manifest.data.update}`
+    for (const [name, { bytes, sha256 }] of Object.entries(manifest.data.files)) {
+      const file = join(path, name)
+      if (!existsSync(file)) return `${name} is missing`
+      const { size } = statSync(file)
+      if (size !== bytes) return `${name} has ${size} bytes instead of ${bytes}`
+      if (sha256File(file) !== sha256) return `${name} has changed since it was written`
+    }
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+/**
+ * The newest checkpoint that is whole.
+ * @param report is told of each newer one that is not.
+ * @throws UserError where there are checkpoints, but none is whole. Nothing is deleted.
+ */
+export function newestWhole(
+  output: string,
+  report: (checkpoint: CheckpointFolder, reason: string) => void,
+): CheckpointFolder | undefined {
+  const all = listCheckpoints(output)
+  for (const checkpoint of all) {
+    const damage = damageOf(checkpoint)
+    if (damage === undefined) return checkpoint
+    report(checkpoint, damage)
+  }
+  if (all.length === 0) return undefined
+  throw new UserError(`${output}: none of its ${all.length} checkpoints is whole; nothing was deleted`)
+}
+
+/** Removes the oldest checkpoints so that `limit` are left. Called only after a newer one was written. */
+export function pruneCheckpoints(output: string, limit: number, keep: readonly string[], fs?: FileSystem): void {
+  const others = listCheckpoints(output).filter(({ path }) => !keep.includes(path))
+  for (const { path } of others.slice(Math.max(1, limit - keep.length))) removeFolderDurably(path, fs)
+}

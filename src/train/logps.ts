@@ -1,0 +1,29 @@
+/** @file Log-probabilities of the continuations of packed rows under the policy and the reference. */
+
+import type { PackedRow } from '../batch/pack.ts'
+import type { Machine } from '../model/machine.ts'
+import { scoreRow, weightLayers } from '../model/pass.ts'
+import { continuationKeys, type ReferenceCache } from './reference.ts'
+
+/** Σ of the log-probabilities of each continuation. */
+export function sumLogps(packed: PackedRow, logps: ArrayLike<number>): number[] {
+  return packed.continuations.map((tokens) => {
+    let total = 0
+    for (const at of tokens) total += logps[at]
+    return total
+  })
+}
+
+/** The same under the reference: from the cache, or computed for the row and put there. */
+export async function referenceLogps(machine: Machine, packed: PackedRow, cache: ReferenceCache): Promise<number[]> {
+  const keys = continuationKeys(packed)
+  const known = keys.map((key) => cache.get(key))
+  const computed = known.includes(undefined) ? await scoreRow(machine, packed.row, weightLayers(machine)) : undefined
+  return keys.map((key, at) => {
+    const logps = known[at] ?? Float32Array.from(packed.continuations[at], (token) => computed?.[token] ?? Number.NaN)
+    if (known[at] === undefined) cache.put(key, logps)
+    let total = 0
+    for (const value of logps) total += value
+    return total
+  })
+}
