@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { messageOf, UsageError } from '../src/base/errors.ts'
 import { writeDurably } from '../src/base/files.ts'
-import { makeTinyRow } from '../src/data/tiny.ts'
+import { makeTinyRow } from './tiny-data.ts'
 
 const MAX_PROBLEMS = 1_000_000
 

@@ -9,15 +9,19 @@ import { insertTokens, makeTree, shrinkTo } from './tree.ts'
 
 /** A letter is a token; BOS is 1, the end of a turn 2, a newline 10. */
 const letters: Encoder = {
-  addsBos: true,
-  bosId: 1,
   endOfTurnId: 2,
   chatPrompt: (messages) => [1, ...Buffer.from(messages.map(({ content }) => content).join('|')), 3],
-  encode: (text) => [...Buffer.from(text)],
+  rawPrompt: (text) => [...Buffer.from(text.startsWith('\u0001') ? text : `\u0001${text}`)],
   encodeContinuation: (text) => [...Buffer.from(text)],
   encodeRenderedContinuation: (text) => [...Buffer.from(text.replaceAll('<end>', '\u0002'))],
 }
-const wide: EncodeOptions = { maxLength: 100, maxPromptLength: 100, maxRowTokens: 200, pairs: 'all' }
+const wide: EncodeOptions = {
+  maxLength: 100,
+  maxPromptLength: 100,
+  maxRowTokens: 200,
+  pairs: 'all',
+  vocabularySize: 256,
+}
 
 function group(part: Partial<Group>): Group {
   return {
@@ -104,6 +108,13 @@ describe('encoding', () => {
     expect([...encodeGroups([long], letters, { ...wide, maxRowTokens: 11 }).dropped.keys()][0]).toMatch(
       /max_row_tokens 11/,
     )
+  })
+
+  test('a token id that the model does not know is counted, with the id', () => {
+    const strange = group({ prompt: { raw: [5, 256] } })
+    expect([...encodeGroups([strange], letters, wide).dropped.keys()]).toEqual([
+      'a token id that the model does not know: 256',
+    ])
   })
 
   test('pairs whose sides have the same tokens, or none, are counted with their weight', () => {

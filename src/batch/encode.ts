@@ -13,7 +13,7 @@ export type Ids = readonly number[]
 /** What encoding needs of a tokenizer. */
 export type Encoder = Pick<
   Tokenizer,
-  'addsBos' | 'bosId' | 'chatPrompt' | 'encode' | 'encodeContinuation' | 'encodeRenderedContinuation' | 'endOfTurnId'
+  'chatPrompt' | 'rawPrompt' | 'encodeContinuation' | 'encodeRenderedContinuation' | 'endOfTurnId'
 >
 
 export interface EncodedGroup {
@@ -34,6 +34,8 @@ export interface EncodeOptions {
   /** The most tokens of a prefix with two continuations. */
   readonly maxRowTokens: number
   readonly pairs: GroupPairs
+  /** Token ids below it are known to the model. */
+  readonly vocabularySize: number
 }
 
 export interface EncodedData {
@@ -74,11 +76,7 @@ function pieceEncoder(encoder: Encoder | undefined): PieceEncoder {
   const plain = remember((text) => need().encodeContinuation(text))
   const rendered = remember((text) => need().encodeRenderedContinuation(text))
   const chat = remember((json) => need().chatPrompt(JSON.parse(json)))
-  const raw = remember((text) => {
-    const { encode, addsBos, bosId } = need()
-    const ids = encode(text)
-    return addsBos && bosId !== undefined && ids[0] !== bosId ? [bosId, ...ids] : ids
-  })
+  const raw = remember((text) => need().rawPrompt(text))
   return {
     prompt: (prompt) => {
       if ('messages' in prompt) return chat(JSON.stringify(prompt.messages))
@@ -125,6 +123,15 @@ function flawOf(chosen: Ids, rejected: Ids, promptLength: number, options: Encod
   return undefined
 }
 
+/** Why the tokens of a group cannot be used, or undefined. */
+function strangeId(pieces: readonly Ids[], vocabularySize: number): string | undefined {
+  for (const piece of pieces) {
+    const strange = piece.find((id) => !(id >= 0 && id < vocabularySize))
+    if (strange !== undefined) return `a token id that the model does not know: ${strange}`
+  }
+  return undefined
+}
+
 /** The tokens of all groups, and what was left out. */
 export function encodeGroups(
   groups: readonly Group[],
@@ -137,15 +144,16 @@ export function encodeGroups(
   let truncated = 0
   for (const group of groups) {
     const prompt = pieces.prompt(group.prompt)
+    const steps = group.prefix.map((step) => pieces.piece(group, step, false))
     const members = group.members.map(({ content, terminal }) => pieces.piece(group, content, terminal))
+    const strange = strangeId([prompt, ...steps, ...members], options.vocabularySize)
     const pairs = groupPairs(group, options.pairs).filter(({ chosen, rejected, weight }) => {
-      const flaw = flawOf(members[chosen], members[rejected], prompt.length, options)
+      const flaw = strange ?? flawOf(members[chosen], members[rejected], prompt.length, options)
       if (flaw !== undefined) tally(dropped, flaw, group.place, weight)
       return flaw === undefined
     })
     if (pairs.length === 0) continue
     const room = Math.min(...pairs.map((pair) => roomFor(pair, members, options)))
-    const steps = group.prefix.map((step) => pieces.piece(group, step, false))
     const prefix = cutPrefix(prompt, steps, room)
     if (prefix === undefined) throw new Error(`${group.problem}: a pair that fits was cut`)
     if (prefix.length <= steps.length) truncated++

@@ -145,6 +145,22 @@ export function packGroups(groups: readonly EncodedGroup[], { packing, maxRowTok
   return fillRows(trees, maxRowTokens).map(layRow)
 }
 
+/** A continuation of some tokens that is to be scored. */
+export interface Continuation {
+  readonly prefix: Ids
+  readonly content: Ids
+}
+
+/** One row with continuations that are no pairs, in order. Those with a common beginning share it. */
+export function packContinuations(items: readonly Continuation[]): PackedRow {
+  const planting = startPlanting()
+  for (const { prefix, content } of items) {
+    const below = insertTokens(planting.tree, -1, prefix).at(-1) ?? -1
+    planting.continuations.push(insertTokens(planting.tree, below, content))
+  }
+  return layRow([planting])
+}
+
 /** The number of pairs, each labelled completion counted. */
 export function pairCount(rows: readonly { readonly pairs: readonly { readonly weight: number }[] }[]): number {
   let count = 0

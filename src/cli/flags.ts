@@ -38,8 +38,13 @@ function helpOption(setting: Setting): Option {
   option.helpGroup(`${setting.group}:`)
   const choices = setting.kinds.length === 1 ? choicesOf(setting.kinds[0]) : undefined
   if (choices !== undefined) option.choices(choices.map(String))
-  if (setting.default !== undefined) option.default(setting.default, String(setting.default ?? 'none'))
+  if (setting.default !== undefined) option.default(setting.default, showDefault(setting.default))
   return option
+}
+
+/** Line ends as they are typed. */
+function showDefault(value: unknown): string {
+  return String(value ?? 'none').replaceAll('\n', '\\n')
 }
 
 function placeholder(kind: Kind): string {

@@ -8,7 +8,7 @@ export function messageOf(event: RunEvent): string | undefined {
   switch (event.type) {
     case 'rows-dropped':
       return (
-        `⚠ ${showCount(event.count)} of ${showCount(event.total)} rows dropped: ` +
+        `⚠ ${showCount(event.count)} of ${showCount(event.total)} ${event.what} dropped: ` +
         `${event.reason} (first: ${event.example})`
       )
     case 'run-resumed':

@@ -18,6 +18,11 @@ export function printable(text: string): string {
   return NARROW.test(text) ? text : text.replace(/\s/g, ' ').replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '�')
 }
 
+/** The same for a text of several lines: its line ends and tabs stay. */
+export function printableText(text: string): string {
+  return text.replace(/[^\n\t]+/g, printable)
+}
+
 /** Columns that a printable text takes. */
 export function displayWidth(text: string): number {
   if (NARROW.test(text)) return text.length

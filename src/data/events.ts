@@ -12,8 +12,8 @@ export type Metrics = Readonly<Record<string, number>>
 export type RunEvent =
   /** `adapter` in words, e.g. `LoRA r16`. */
   | Event<'run-begin', { run: string; folder: string; model: string; adapter: string; data: string; device: string }>
-  /** Rows of the data that are not trained on, once per reason. `example` is the place of the first. */
-  | Event<'rows-dropped', { count: number; total: number; reason: string; example: string }>
+  /** Rows, completions or pairs that are not trained on, once per reason. `example` is the place of the first. */
+  | Event<'rows-dropped', { what: string; count: number; total: number; reason: string; example: string }>
   | Event<'model-loaded', { parameters: number; trainable: number; seconds: number }>
   /** `updates` is the length of the whole run, also where it is resumed. */
   | Event<'data-loaded', { groups: number; pairs: number; problems: number; evalGroups: number; updates: number }>

@@ -22,7 +22,12 @@ export interface FedLayer {
   readonly saving: boolean
 }
 
-export function fedLayer({ layers, masks }: FedLayers, at: number, { tokens }: PreparedRow, saving: boolean): FedLayer {
+export function fedLayer(
+  { layers, masks }: FedLayers,
+  at: number,
+  { tokens }: Pick<PreparedRow, 'tokens'>,
+  saving: boolean,
+): FedLayer {
   return { ...layers[at], masks: masks?.(at, tokens) ?? {}, saving }
 }
 
@@ -49,17 +54,6 @@ function layerState(machine: Machine, parts: LayerParts, x: Floats, keptAs: stri
     value: take('value', keyValueHeads * headSize),
     attended: take('attended', heads * headSize),
     saved: Object.fromEntries(saved.map(([what, width]) => [what, take(what, width)])),
-  }
-}
-
-/** The rows of the embedding for the tokens of a row. */
-export function embed(machine: Machine, { row, tokens }: PreparedRow, into: Floats): void {
-  const { vocabularySize, hiddenSize: width } = machine.config
-  for (let at = 0; at < tokens; at++) {
-    const id = row.ids[at]
-    if (!(id >= 0 && id < vocabularySize))
-      throw new RangeError(`token id ${id} is not in the vocabulary of ${vocabularySize}`)
-    into.data.set(machine.weights.embedding.data.subarray(id * width, (id + 1) * width), at * width)
   }
 }
 
@@ -111,7 +105,7 @@ export async function forwardLayers(
   const saving = keeping === 'products'
   const states: LayerState[] = []
   let x = inputOf(0)
-  embed(machine, row, x)
+  machine.embed(row.row.ids, x)
   for (let layer = 0; layer < layers.layers.length; layer++) {
     const fed = fedLayer(layers, layer, row, saving)
     const state = layerState(machine, fed.parts, x, saving ? `layer ${layer}` : null)

@@ -1,6 +1,7 @@
 /** @file What the passes of one model share: its programs, compiled when first needed, its weights and its buffers. */
 import {
   type Backend,
+  type FloatArray,
   type FloatTensors,
   type Graph,
   type Program,
@@ -13,9 +14,9 @@ import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
 import { buildHead, type HeadGraphs } from './head.ts'
 import { buildLayer, type LayerParts, type Learning } from './layer.ts'
-import { inverseFrequencies, rotaryTables } from './rope.ts'
+import { inverseFrequencies, type RotaryTables, rotaryTables } from './rope.ts'
 import { type AttentionBlock, attentionBlocks, depthsOf, type Row } from './row.ts'
-import type { ModelWeights } from './weights.ts'
+import type { ModelWeights, WeightTensor } from './weights.ts'
 import { addInto, makeWorkspace, type Workspace } from './workspace.ts'
 
 /** How work is cut. The results do not depend on it beyond rounding. */
@@ -41,6 +42,10 @@ export interface Machine {
   /** The graphs of a layer of which so much learns. */
   layerFor(learning: Learning): LayerParts
   run(graph: Graph, feeds: Tensors, into: Tensors): Promise<void>
+  /** Writes the rows of the embedding for some tokens. @throws RangeError for an id that has none. */
+  embed(ids: ArrayLike<number>, into: Tensor<FloatArray>): void
+  /** Rotary tables [T, headSize / 2] for tokens at these positions. */
+  angles(positions: ArrayLike<number>): RotaryTables
   /** What the passes need to know of a row. */
   prepare(row: Row): PreparedRow
   dispose(): Promise<void>
@@ -50,7 +55,7 @@ export interface PreparedRow {
   readonly row: Row
   readonly tokens: number
   /** Rotary tables, [T, headSize / 2]. */
-  readonly angles: { readonly cos: Tensor; readonly sin: Tensor }
+  readonly angles: RotaryTables
   readonly blocks: readonly AttentionBlock[]
 }
 
@@ -79,6 +84,8 @@ export function makeMachine(backend: Backend, config: ModelConfig, weights: Mode
       return parts
     },
     run: async (graph, feeds, into) => (await compiled(graph)).run(feeds, into),
+    embed: (ids, into) => embedRows(weights.embedding, ids, into),
+    angles: (positions) => rotaryTables(backend, frequencies, positions),
     prepare: (row) => ({
       row,
       tokens: row.ids.length,
@@ -88,6 +95,15 @@ export function makeMachine(backend: Backend, config: ModelConfig, weights: Mode
     dispose: async () => {
       for (const program of programs.values()) await (await program).dispose()
     },
+  }
+}
+
+function embedRows(table: WeightTensor, ids: ArrayLike<number>, into: Tensor<FloatArray>): void {
+  const [rows, width] = table.shape
+  for (let at = 0; at < ids.length; at++) {
+    const id = ids[at]
+    if (!(id >= 0 && id < rows)) throw new RangeError(`token id ${id} is not in the vocabulary of ${rows}`)
+    into.data.set(table.data.subarray(id * width, (id + 1) * width), at * width)
   }
 }
 

@@ -34,11 +34,12 @@ function scaleLlama3(frequency: number, scaling: Llama3Scaling): number {
 }
 
 /** cos and sin of position × frequency, [T, headSize / 2] each. */
-export function rotaryTables(
-  backend: Backend,
-  frequencies: Float32Array,
-  positions: ArrayLike<number>,
-): { cos: Tensor; sin: Tensor } {
+export interface RotaryTables {
+  readonly cos: Tensor
+  readonly sin: Tensor
+}
+
+export function rotaryTables(backend: Backend, frequencies: Float32Array, positions: ArrayLike<number>): RotaryTables {
   const half = frequencies.length
   const shape = [positions.length, half]
   const cos = backend.allocate(positions.length * half)

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { makeTinyRow } from '../data/tiny.ts'
+import { makeTinyRow } from '../../scripts/tiny-data.ts'
 import { auditData } from './audit.ts'
 import { type LoadedData, loadGroups } from './groups.ts'
 

@@ -44,6 +44,11 @@ export interface LoadedData {
   readonly counts: LoadCounts
 }
 
+/** The rows ask, but nobody has judged an answer. */
+export class UnlabelledError extends UserError {
+  override name = 'UnlabelledError'
+}
+
 const MAX_BAD_ROWS = 20
 /** Rows in which a known format must show itself. */
 const MAX_UNKNOWN_ROWS = 20
@@ -103,9 +108,9 @@ function readRow(loading: Loading, value: unknown): Reading {
     return { bad: `no known format has its columns: ${Object.keys(value).slice(0, 12).join(', ').slice(0, 200)}` }
   }
   if (loading.format.name !== 'prompts') return loading.format.read(value, loading.options)
-  throw new UserError(
+  throw new UnlabelledError(
     `${loading.file}: its rows are unlabelled: they have ${Object.keys(value).slice(0, 12).join(', ')}, ` +
-      'but neither rated steps nor a chosen and a rejected answer. Sample and judge solutions of them first',
+      'but neither rated steps nor a chosen and a rejected answer',
   )
 }
 

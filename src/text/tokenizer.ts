@@ -28,6 +28,8 @@ export interface Tokenizer extends Codec {
    * @throws UserError where the template refuses the messages.
    */
   chatPrompt(messages: readonly ChatMessage[]): number[]
+  /** The ids of a prompt that its maker has rendered: special tokens are recognised, BOS stands in front once. */
+  rawPrompt(text: string): number[]
 }
 
 /**
@@ -62,6 +64,10 @@ export function createTokenizer(source: TokenizerSource, now: Date): Tokenizer {
       if (chat.hasTemplate) return codec.encode(chat.render(messages, { addGenerationPrompt: true }))
       const ids = codec.encodeText(messages.map(({ content }) => content + '\n').join(''))
       return addsBos ? [bosId, ...ids] : ids
+    },
+    rawPrompt: (text) => {
+      const ids = codec.encode(text)
+      return addsBos && ids[0] !== bosId ? [bosId, ...ids] : ids
     },
   }
 }

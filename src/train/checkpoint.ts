@@ -106,8 +106,19 @@ export function newestWhole(
   throw new UserError(`${output}: none of its ${all.length} checkpoints is whole; nothing was deleted`)
 }
 
-/** Removes the oldest checkpoints so that `limit` are left. Called only after a newer one was written. */
-export function pruneCheckpoints(output: string, limit: number, keep: readonly string[], fs?: FileSystem): void {
-  const others = listCheckpoints(output).filter(({ path }) => !keep.includes(path))
-  for (const { path } of others.slice(Math.max(1, limit - keep.length))) removeFolderDurably(path, fs)
+/**
+ * Removes checkpoints after a newer one was written: the oldest, so that `limit` are left, and those of later updates,
+ * which a run that went back to an older state has left behind.
+ * @param kept the update of one that stays in any case.
+ */
+export function pruneCheckpoints(
+  output: string,
+  written: CheckpointFolder,
+  { limit, kept }: { readonly limit: number; readonly kept: number | undefined },
+  fs?: FileSystem,
+): void {
+  const isLater = ({ update }: CheckpointFolder): boolean => update > written.update
+  const all = listCheckpoints(output)
+  const old = all.filter((checkpoint) => !isLater(checkpoint)).slice(limit)
+  for (const { path, update } of [...all.filter(isLater), ...old]) if (update !== kept) removeFolderDurably(path, fs)
 }

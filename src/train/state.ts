@@ -23,7 +23,7 @@ const stateFields = z.looseObject({
   best_metric: z.number().nullable(),
   best_global_step: z.number().int().nullable(),
   num_input_tokens_seen: z.number(),
-  stepdpo: z.looseObject({ identity: z.record(z.string(), z.unknown()) }),
+  stepdpo: z.looseObject({ begin: z.unknown(), identity: z.record(z.string(), z.unknown()) }),
 })
 
 export type LogEntry = Readonly<Record<string, number>>
@@ -48,12 +48,13 @@ export function freshState({ parameters }: Learner): TrainState {
   return { update: 0, tokens: 0, log: [], best: undefined, moments }
 }
 
-interface RunFacts {
-  readonly output: string
+export interface RunFacts {
   readonly updates: number
   readonly updatesPerEpoch: number
-  readonly identity: Identity
   readonly seed: number
+  readonly identity: Identity
+  /** Whatever else a resumed run must know of its beginning. */
+  readonly begin: Readonly<Record<string, unknown>>
 }
 
 /** The content of trainer_state.json. */
@@ -69,7 +70,7 @@ export function trainerState(state: TrainState, facts: RunFacts): string {
     best_global_step: best?.update ?? null,
     best_model_checkpoint: best === undefined ? null : `checkpoint-${best.update}`,
     log_history: log,
-    stepdpo: { identity: facts.identity },
+    stepdpo: { begin: facts.begin, identity: facts.identity },
   }
   return `${JSON.stringify(fields, null, 2)}\n`
 }
@@ -114,9 +115,23 @@ function restoreValues(path: string, parameters: readonly Parameter[]): void {
   }
 }
 
+function readState(folder: string): z.infer<typeof stateFields> {
+  const path = join(folder, TRAINER_STATE)
+  const parsed = parseJson(readFileSync(path))
+  const fields = stateFields.safeParse('value' in parsed ? parsed.value : undefined)
+  if (!fields.success) throw new InputError({ file: path }, 'the state of a run of stepdpo', 'something else')
+  return fields.data
+}
+
+/** What a checkpoint knows of the beginning of its run, as it was given to `trainerState`. */
+export function readBegin(folder: string): unknown {
+  return readState(folder).stepdpo.begin
+}
+
 /**
  * Puts a verified checkpoint back: what learns, and the state.
  * @param weights the file that holds what learns.
+ * @param identity what the run follows from now; undefined to resume whatever has changed.
  * @throws UserError naming the first thing in which the run differs from the one that was interrupted.
  */
 export function restoreState(
@@ -125,11 +140,7 @@ export function restoreState(
   learner: Learner,
   identity: Identity | undefined,
 ): TrainState {
-  const path = join(folder, TRAINER_STATE)
-  const parsed = parseJson(readFileSync(path))
-  const fields = stateFields.safeParse('value' in parsed ? parsed.value : undefined)
-  if (!fields.success) throw new InputError({ file: path }, 'the state of a run of stepdpo', 'something else')
-  const { global_step, log_history, best_metric, best_global_step, num_input_tokens_seen, stepdpo } = fields.data
+  const { global_step, log_history, best_metric, best_global_step, num_input_tokens_seen, stepdpo } = readState(folder)
   if (identity !== undefined) refuseChanges(folder, stepdpo.identity, identity)
   restoreValues(join(folder, weights), learner.parameters)
   const state = freshState(learner)
@@ -142,8 +153,8 @@ export function restoreState(
   } finally {
     file.close()
   }
-  const best =
-    best_metric === null || best_global_step === null ? undefined : { loss: best_metric, update: best_global_step }
+  const isKnown = best_metric !== null && best_global_step !== null
+  const best = isKnown ? { loss: best_metric, update: best_global_step } : undefined
   return { ...state, update: global_step, tokens: num_input_tokens_seen, log: [...log_history], best }
 }
 

@@ -1,5 +1,5 @@
 /** @file Word problems with random numbers and the calculations that solve them. Knows nothing of ratings. */
-import type { Random } from '../base/random.ts'
+import type { Random } from '../src/base/random.ts'
 
 /** One calculation, and sentences that state it: `@` stands for the equation, `#` for its result. */
 export interface Calculation {

@@ -1,5 +1,5 @@
 /** @file Step-labelled arithmetic word problems of our own, in PRM800K's schema. Every rating is true. */
-import { permutation, type Random, random } from '../base/random.ts'
+import { permutation, type Random, random } from '../src/base/random.ts'
 import { type Calculation, resultOf, type WordProblem, wordProblems } from './word-problems.ts'
 
 interface Rated {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { makeTinyRow, type TinyRow } from './tiny.ts'
+import { makeTinyRow, type TinyRow } from '../scripts/tiny-data.ts'
 
 const rows = Array.from({ length: 3000 }, (_, index) => makeTinyRow(3, index))
 
@@ -78,7 +78,7 @@ test('a row depends on its seed and index only, and seeds differ', () => {
 test('the script writes the rows of its seed as JSON lines, and refuses a number that is none', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tiny-'))
   const out = join(folder, 'tiny.jsonl')
-  const script = join(import.meta.dirname, '../../scripts/make-tiny-data.ts')
+  const script = join(import.meta.dirname, '../scripts/make-tiny-data.ts')
   const run = (...args: string[]) => execFileSync(process.execPath, ['--import', 'tsx', script, '--out', out, ...args])
   try {
     run('--seed', '3', '--problems', '9')

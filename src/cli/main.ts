@@ -1,0 +1,39 @@
+/** @file The `stepdpo` command: which sub-command runs, and what an error becomes. */
+import { Command } from 'commander'
+import { messageOf, UsageError, UserError } from '../base/errors.ts'
+import { packageVersion } from '../recipe/version.ts'
+import { addDataCommand } from './data-command.ts'
+import { throwUsageErrors } from './flags.ts'
+import { addGenerateCommand } from './generate-command.ts'
+import { addScoreCommand } from './score-command.ts'
+import { addTrainCommand } from './train-command.ts'
+import { printable } from './width.ts'
+
+/** What the process exits with. */
+export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
+
+function makeProgram(): Command {
+  const program = throwUsageErrors(new Command('stepdpo'))
+    .description('Step-DPO in TypeScript: trains language models on step preferences with LoRA, inside Node')
+    .version(packageVersion())
+  for (const addCommand of [addTrainCommand, addScoreCommand, addGenerateCommand, addDataCommand]) addCommand(program)
+  return program
+}
+
+/** Tells an error: what a user can mend in words, a bug of ours with its stack. */
+function report(error: unknown): number {
+  const isMendable = error instanceof UserError
+  const text = isMendable || !(error instanceof Error) ? `stepdpo: ${messageOf(error)}` : (error.stack ?? error.message)
+  process.stderr.write(`${text.split('\n').map(printable).join('\n')}\n`)
+  if (error instanceof UsageError) process.stderr.write("See 'stepdpo --help' or 'stepdpo COMMAND --help'.\n")
+  return error instanceof UsageError ? EXIT.usage : EXIT.failed
+}
+
+/** Runs the command line and sets the exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    await makeProgram().parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+}

@@ -1,0 +1,62 @@
+/** @file `stepdpo train`: settings in, events out to the terminal. */
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { type TrainSettings, trainSchema } from '../recipe/config.ts'
+import { systemWorld } from '../recipe/world.ts'
+import { addFlags } from './flags.ts'
+import { parseSettings } from './parse-settings.ts'
+import { readConfig } from './read-config.ts'
+import { stopOnSignals } from './signals.ts'
+import { openView, systemClock } from './terminal.ts'
+import type { View } from './view.ts'
+
+export function addTrainCommand(program: Command): void {
+  const command = program
+    .command('train')
+    .description('train a model on step preferences (Step-DPO), with LoRA or all its weights')
+  addFlags(command, trainSchema).action(async () => {
+    const settings = parseSettings(trainSchema, command.args, readConfig(command.opts()['config']))
+    await runTrain(settings)
+  })
+}
+
+/** Plain lines in the folder of the run, beside what the terminal shows. */
+function openLog(folder: string, settings: TrainSettings): View {
+  const path = join(folder, 'stepdpo', 'run.log')
+  return openView({
+    stream: { write: (text) => appendFileSync(path, text) },
+    environment: {},
+    clock: systemClock,
+    host: process,
+    logFormat: 'text',
+    loggingSteps: settings.logging_steps,
+  })
+}
+
+async function runTrain(settings: TrainSettings): Promise<void> {
+  // Loaded here, so that --help does not wait for the engine.
+  const { train } = await import('../recipe/train.ts')
+  const signals = stopOnSignals(process)
+  const view = openView({
+    stream: process.stdout,
+    environment: process.env,
+    clock: systemClock,
+    host: process,
+    logFormat: settings.json ? 'json' : 'text',
+    loggingSteps: settings.logging_steps,
+  })
+  let log: View | undefined
+  try {
+    for await (const event of train(settings, systemWorld(signals.signal))) {
+      if (event.type === 'run-begin') log = openLog(event.folder, settings)
+      log?.show(event)
+      view.show(event)
+      if (event.type === 'run-interrupted') process.exitCode = signals.exitCode()
+    }
+  } finally {
+    log?.close()
+    view.close()
+    signals.release()
+  }
+}

@@ -1,0 +1,100 @@
+/** @file How often the policy prefers the chosen continuation on held-out groups, with intervals by problem. */
+import type { EncodedGroup } from '../batch/encode.ts'
+import { type PackedRow, packGroups } from '../batch/pack.ts'
+import type { FedLayers } from '../model/forward.ts'
+import { scoreRow } from '../model/pass.ts'
+import { referenceLogps, sumLogps } from '../train/logps.ts'
+import { losses, marginOf, type PairLogps } from '../train/loss.ts'
+import { pairTotals } from '../train/metrics.ts'
+import type { Objective, Policy } from '../train/update.ts'
+import { type Cluster, clusterInterval } from './interval.ts'
+
+export interface PreferenceProgress {
+  readonly done: number
+  readonly total: number
+}
+
+/** A pair that was scored, with the problem it belongs to. */
+interface ScoredPair extends PairLogps {
+  readonly problem: string
+  readonly weight: number
+}
+
+/** Rows of whole problems, so that each pair knows its own. */
+function rowsByProblem(
+  groups: readonly EncodedGroup[],
+  objective: Objective,
+): { problem: string; rows: PackedRow[] }[] {
+  const problems = new Map<string, EncodedGroup[]>()
+  for (const group of groups) problems.set(group.problem, [...(problems.get(group.problem) ?? []), group])
+  return [...problems].map(([problem, own]) => ({ problem, rows: packGroups(own, objective.packing) }))
+}
+
+/** The share of pairs for which something holds, with its interval. */
+function share(pairs: readonly ScoredPair[], holds: (pair: ScoredPair) => boolean) {
+  const clusters = new Map<string, Cluster>()
+  for (const pair of pairs) {
+    const { sum, weight } = clusters.get(pair.problem) ?? { sum: 0, weight: 0 }
+    clusters.set(pair.problem, { sum: sum + pair.weight * Number(holds(pair)), weight: weight + pair.weight })
+  }
+  return clusterInterval([...clusters.values()])
+}
+
+/**
+ * TRL's metrics on held-out groups, and beside them: ties apart, the accuracy of plain log-probabilities of policy and
+ * reference, and 95 % intervals by problem. Yields after each row.
+ */
+export async function* evaluatePreferences(
+  policy: Policy,
+  layers: FedLayers,
+  groups: readonly EncodedGroup[],
+  objective: Objective,
+): AsyncGenerator<PreferenceProgress, Record<string, number>> {
+  const problems = rowsByProblem(groups, objective)
+  const total = problems.reduce((count, { rows }) => count + rows.length, 0)
+  const pairs: ScoredPair[] = []
+  let done = 0
+  for (const { problem, rows } of problems) {
+    for (const packed of rows) {
+      const reference = await referenceLogps(policy.reference, packed, policy.cache)
+      const sums = sumLogps(packed, await scoreRow(policy.machine, packed.row, layers))
+      for (const { chosen, rejected, weight } of packed.pairs) {
+        const [referenceChosen, referenceRejected] = [reference[chosen], reference[rejected]]
+        pairs.push({
+          problem,
+          weight,
+          chosen: sums[chosen],
+          rejected: sums[rejected],
+          referenceChosen,
+          referenceRejected,
+        })
+      }
+      done++
+      yield { done, total }
+    }
+  }
+  return metricsOf(pairs, objective)
+}
+
+function metricsOf(pairs: readonly ScoredPair[], objective: Objective): Record<string, number> {
+  const totals = pairTotals(objective.beta)
+  for (const pair of pairs) totals.add(pair, losses[objective.lossType](pair, objective).value, pair.weight)
+  const accuracy = share(pairs, (pair) => marginOf(pair, objective.beta) > 0)
+  const untrained = share(pairs, (pair) => pair.referenceChosen > pair.referenceRejected)
+  const plain = share(pairs, (pair) => pair.chosen > pair.rejected)
+  const metrics = {
+    ...totals.means(),
+    'rewards/accuracies_low': accuracy.low,
+    'rewards/accuracies_high': accuracy.high,
+    'rewards/ties': share(pairs, (pair) => marginOf(pair, objective.beta) === 0).mean,
+    'logps/accuracies': plain.mean,
+    'logps/accuracies_low': plain.low,
+    'logps/accuracies_high': plain.high,
+    'reference/accuracies': untrained.mean,
+    'reference/accuracies_low': untrained.low,
+    'reference/accuracies_high': untrained.high,
+    pairs: pairs.reduce((count, { weight }) => count + weight, 0),
+    problems: new Set(pairs.map(({ problem }) => problem)).size,
+  }
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]))
+}

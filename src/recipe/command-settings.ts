@@ -1,0 +1,71 @@
+/** @file The settings of the small commands: score, generate, data inspect. */
+import { z } from 'zod'
+import { dataFields } from './config.ts'
+
+const count = z.number().int().positive()
+
+const modelFields = {
+  base_model: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'model folder (safetensors or GGUF), or a .gguf file',
+      alias: ['model_name_or_path', 'model'],
+    }),
+  adapter: z.string().optional().meta({ description: 'PEFT folder' }),
+  threads: count.optional().meta({ description: 'of the processor; default all' }),
+}
+
+export const scoreSchema = z.strictObject({
+  ...modelFields,
+  dataset_path: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'rows {ids}, {prompt, completion} or {prompt, chosen, rejected}',
+      alias: ['dataset_name', 'data_path'],
+    }),
+  output_path: z.string().optional().meta({ description: 'file to write; default standard output' }),
+  max_row_tokens: count.default(2048).meta({ description: 'tokens computed at once' }),
+  strict: z.boolean().default(false).meta({ description: 'the first bad row is an error' }),
+  json: z.boolean().default(true).meta({ description: 'JSON lines: there is no other form' }),
+})
+
+export type ScoreSettings = z.output<typeof scoreSchema>
+
+export const generateSchema = z.strictObject({
+  ...modelFields,
+  prompt: z.string().min(1).meta({ description: 'what the model answers' }),
+  raw: z.boolean().default(false).meta({ description: 'continue the prompt as it is, without the chat template' }),
+  max_new_tokens: count.default(256).meta({ description: 'tokens at most' }),
+  json: z.boolean().default(false).meta({ description: 'one JSON object with ids and text' }),
+})
+
+export type GenerateSettings = z.output<typeof generateSchema>
+
+const { group_pairs, neutral, step_separator, max_length, max_prompt_length, strict, check_leak } = dataFields
+
+export const inspectSchema = z.strictObject({
+  dataset_path: z
+    .string()
+    .min(1)
+    .meta({ description: 'the data, also as first argument', alias: ['dataset_name', 'data_path'] }),
+  base_model: z
+    .string()
+    .optional()
+    .meta({
+      description: 'a model whose tokenizer shows lengths and examples in tokens',
+      alias: ['model_name_or_path', 'model'],
+    }),
+  n: z.number().int().min(0).default(3).meta({ description: 'examples shown' }),
+  group_pairs,
+  neutral,
+  step_separator,
+  max_length,
+  max_prompt_length,
+  strict,
+  check_leak: check_leak.meta({ description: 'report problems that stand in this file too' }),
+  json: z.boolean().default(false).meta({ description: 'the report as one JSON object' }),
+})
+
+export type InspectSettings = z.output<typeof inspectSchema>

@@ -1,0 +1,124 @@
+/** @file Log-probabilities of completions under a model, with or without an adapter: the `score` command. */
+import { availableParallelism } from 'node:os'
+import { InputError, UserError } from '../base/errors.ts'
+import { type Continuation, packContinuations } from '../batch/pack.ts'
+import { findDataFile } from '../data/locate.ts'
+import { readRows } from '../data/rows.ts'
+import { scoreRow as completionsOf, type ScoredCompletion } from '../data/score-row.ts'
+import { ortBackend } from '../engine/session.ts'
+import { loadAdapter } from '../model/adapter-file.ts'
+import type { FedLayers } from '../model/forward.ts'
+import { loadModel } from '../model/load.ts'
+import { adaptedLayers } from '../model/lora.ts'
+import { type Machine, makeMachine } from '../model/machine.ts'
+import { scoreRow, weightLayers } from '../model/pass.ts'
+import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
+import type { ScoreSettings } from './command-settings.ts'
+
+export interface Scores {
+  /** The tokens that were scored. */
+  readonly ids: readonly number[]
+  readonly logprobs: readonly number[]
+  readonly sum: number
+}
+
+/** What became of a row: its scores (two for a preference row, chosen first), or why there are none. */
+export type ScoredRow = { readonly line: number } & (
+  | { readonly scores: readonly Scores[] }
+  | { readonly problem: string }
+)
+
+interface Waiting {
+  readonly line: number
+  readonly items: readonly Continuation[]
+}
+
+/** Opens a model for scoring or decoding. */
+export function openModel(settings: { base_model: string; adapter?: string; threads?: number }): {
+  machine: Machine
+  layers: FedLayers
+} {
+  const { config, weights } = loadModel(settings.base_model)
+  const machine = makeMachine(ortBackend({ threads: settings.threads ?? availableParallelism() }), config, weights)
+  if (settings.adapter === undefined) return { machine, layers: weightLayers(machine) }
+  return { machine, layers: adaptedLayers(machine, loadAdapter(settings.adapter, config)) }
+}
+
+/** The tokens of a completion: those before it, which may be none but the first, and those to score. */
+function encodeCompletion({ prompt, completion }: ScoredCompletion, tokenizer: () => Tokenizer): Continuation {
+  if (prompt === null) {
+    const ids = typeof completion === 'string' ? tokenizer().encode(completion) : completion
+    return { prefix: ids.slice(0, 1), content: ids.slice(1) }
+  }
+  const isRendered = 'raw' in prompt
+  const encode = (text: string): number[] =>
+    isRendered ? tokenizer().encodeRenderedContinuation(text) : tokenizer().encodeContinuation(text)
+  const content = typeof completion === 'string' ? encode(completion) : completion
+  return { prefix: promptIds(prompt, tokenizer), content }
+}
+
+function promptIds(prompt: NonNullable<ScoredCompletion['prompt']>, tokenizer: () => Tokenizer): readonly number[] {
+  if (!('raw' in prompt)) return tokenizer().chatPrompt(prompt.messages)
+  return typeof prompt.raw === 'string' ? tokenizer().rawPrompt(prompt.raw) : prompt.raw
+}
+
+/** Rows that wait until there are enough tokens for one pass. */
+interface Batch {
+  readonly rows: Waiting[]
+  tokens: number
+}
+
+async function* flush({ rows }: Batch, machine: Machine, layers: FedLayers): AsyncGenerator<ScoredRow> {
+  const items = rows.flatMap((row) => row.items)
+  const packed = packContinuations(items)
+  const logps = await scoreRow(machine, packed.row, layers)
+  let next = 0
+  for (const { line, items: own } of rows) {
+    const scores = own.map(({ content }) => {
+      const logprobs = Array.from(packed.continuations[next++], (at) => logps[at])
+      return { ids: content, logprobs, sum: logprobs.reduce((total, logp) => total + logp, 0) }
+    })
+    yield { line, scores }
+  }
+}
+
+/**
+ * Scores every row of a file, in order.
+ * @throws InputError for the first bad row where `strict`; UserError for a file, model or adapter that cannot be used.
+ */
+export async function* score(settings: ScoreSettings): AsyncGenerator<ScoredRow> {
+  const file = findDataFile(settings.dataset_path)
+  const { machine, layers } = openModel(settings)
+  let loaded: Tokenizer | undefined
+  const tokenizer = (): Tokenizer => {
+    loaded ??= loadTokenizer(settings.base_model)
+    return loaded
+  }
+  try {
+    let batch: Batch = { rows: [], tokens: 0 }
+    const empty = async function* (): AsyncGenerator<ScoredRow> {
+      if (batch.rows.length > 0) yield* flush(batch, machine, layers)
+      batch = { rows: [], tokens: 0 }
+    }
+    for await (const row of readRows(file)) {
+      const read = 'problem' in row ? { bad: row.problem } : completionsOf(row.value)
+      if ('bad' in read) {
+        if (settings.strict) throw new InputError({ file, line: row.line }, 'a row to score', read.bad)
+        yield* empty()
+        yield { line: row.line, problem: read.bad }
+        continue
+      }
+      const items = read.map((one) => encodeCompletion(one, tokenizer))
+      const tokens = items.reduce((total, { prefix, content }) => total + prefix.length + content.length, 0)
+      if (batch.tokens + tokens > settings.max_row_tokens) yield* empty()
+      batch.rows.push({ line: row.line, items })
+      batch.tokens += tokens
+    }
+    yield* empty()
+  } catch (error) {
+    if (error instanceof RangeError) throw new UserError(`${file}: ${error.message}`, { cause: error })
+    throw error
+  } finally {
+    await machine.dispose()
+  }
+}

@@ -1,0 +1,147 @@
+/** @file The groups of a training run: loaded, checked for leaks, split by problem and encoded. */
+import { showPlace, UserError } from '../base/errors.ts'
+import { type EncodedGroup, type Encoder, encodeGroups } from '../batch/encode.ts'
+import { pairCount } from '../batch/pack.ts'
+import type { RunEvent } from '../data/events.ts'
+import type { Group } from '../data/records.ts'
+import { type LoadedData, loadGroups, UnlabelledError } from '../pair/groups.ts'
+import { findLeaks } from '../pair/leak.ts'
+import { splitByProblem } from '../pair/split.ts'
+import type { Tally } from '../pair/tally.ts'
+import type { TrainSettings } from './config.ts'
+
+/** Groups before they are tokens. */
+export interface TrainText {
+  readonly train: readonly Group[]
+  readonly heldOut: readonly Group[]
+  readonly loaded: readonly LoadedData[]
+}
+
+export interface TrainData {
+  readonly train: readonly EncodedGroup[]
+  readonly heldOut: readonly EncodedGroup[]
+}
+
+/**
+ * Loads the groups, and holds some out where the run evaluates.
+ * @throws UserError where a problem stands in the file of `check_leak` too.
+ */
+export async function* loadTrainText(settings: TrainSettings): AsyncGenerator<RunEvent, TrainText> {
+  const options = { neutral: settings.neutral, separator: settings.step_separator, strict: settings.strict }
+  const data = await loadGroups(settings.dataset_path, options).catch((error) => refuseUnlabelled(error, settings))
+  yield* lossEvents(data)
+  if (settings.reward_model !== undefined) {
+    yield { type: 'warning', message: `the data are labelled: --reward_model ${settings.reward_model} is not asked` }
+  }
+  if (settings.check_leak !== undefined) {
+    const leak = await describeLeak(data.groups, settings.check_leak)
+    if (leak !== undefined) throw new UserError(`--check_leak: ${leak}. What is measured on them says nothing`)
+  }
+  if (settings.eval_strategy === 'no') return { train: data.groups, heldOut: [], loaded: [data] }
+  const path = settings.eval_dataset_path
+  if (path === undefined) return { ...splitHeldOut(data.groups, settings), loaded: [data] }
+  const held = await loadGroups(path, options)
+  yield* lossEvents(held)
+  const leak = isText(data.groups) ? await describeLeak(data.groups, path) : undefined
+  if (leak !== undefined) yield { type: 'warning', message: `${leak}: what is measured on them says nothing` }
+  return { train: data.groups, heldOut: held.groups, loaded: [data, held] }
+}
+
+/** Says what becomes of unlabelled rows, and of the judge that was named for them. */
+function refuseUnlabelled(error: unknown, { reward_model: judge }: TrainSettings): never {
+  if (!(error instanceof UnlabelledError)) throw error
+  const advice =
+    judge === undefined
+      ? 'train on rows that are labelled'
+      : `--reward_model ${judge} cannot judge them: this version has no judge yet, it trains on labelled rows only`
+  throw new UserError(`${error.message}; ${advice}`, { cause: error })
+}
+
+function splitHeldOut(groups: readonly Group[], settings: TrainSettings) {
+  const split = splitByProblem(groups, settings.eval_split, settings.seed)
+  if (split.heldOut.length > 0) return split
+  throw new UserError(`${settings.dataset_path} asks one problem only, none can be held out: say --eval_strategy no`)
+}
+
+function isText(groups: readonly Group[]): boolean {
+  return groups.every(({ prompt }) => 'messages' in prompt || typeof prompt.raw === 'string')
+}
+
+/** What problems the groups and another file have in common, or undefined. */
+async function describeLeak(groups: readonly Group[], other: string): Promise<string | undefined> {
+  const { leaks } = await findLeaks(groups, other)
+  if (leaks.length === 0) return undefined
+  const [first] = leaks
+  const problem = JSON.stringify(first.problem.slice(0, 60))
+  return `${leaks.length} problems that are trained on stand in ${other} too, the first at ${showPlace(first.place)}: ${problem}`
+}
+
+/** What of a data set is not used, once for each reason. */
+function* lossEvents({ counts }: LoadedData): Generator<RunEvent> {
+  const { rows, members, badRows } = counts
+  if (rows.bad > 0) {
+    const [{ place, reason }] = badRows
+    yield { type: 'rows-dropped', count: rows.bad, total: rows.read, reason, example: showPlace(place), what: 'rows' }
+  }
+  yield* tallyEvents(rows.dropped, rows.read, 'rows')
+  yield* tallyEvents(members.dropped, members.read, 'completions')
+}
+
+function* tallyEvents(dropped: ReadonlyMap<string, Tally>, total: number, what: string): Generator<RunEvent> {
+  for (const [reason, { count, places }] of dropped) {
+    yield { type: 'rows-dropped', count, total, reason, example: showPlace(places[0]), what }
+  }
+}
+
+/** Whole problems until there are `limit` groups; all where it is 0. */
+function firstProblems(groups: readonly EncodedGroup[], limit: number): readonly EncodedGroup[] {
+  if (limit === 0) return groups
+  const sizes = new Map<string, number>()
+  for (const { problem } of groups) sizes.set(problem, (sizes.get(problem) ?? 0) + 1)
+  const kept = new Set<string>()
+  let count = 0
+  for (const [problem, size] of sizes) {
+    if (count >= limit) break
+    kept.add(problem)
+    count += size
+  }
+  return groups.filter(({ problem }) => kept.has(problem))
+}
+
+/**
+ * The tokens of the groups. `tokens` is the number of rows of the model's embedding.
+ * @throws UserError where no pair is left.
+ */
+export function* encodeTrainText(
+  text: TrainText,
+  encoder: Encoder | undefined,
+  settings: TrainSettings,
+  tokens: number,
+): Generator<RunEvent, TrainData> {
+  const options = {
+    maxLength: settings.max_length,
+    maxPromptLength: settings.max_prompt_length ?? settings.max_length,
+    maxRowTokens: settings.pack === 'none' ? 2 * settings.max_length : settings.max_row_tokens,
+    pairs: settings.group_pairs,
+    vocabularySize: tokens,
+  }
+  const [train, heldOut] = [text.train, text.heldOut].map((groups) => encodeGroups(groups, encoder, options))
+  for (const { dropped, groups } of [train, heldOut]) {
+    yield* tallyEvents(
+      dropped,
+      pairCount(groups) + [...dropped.values()].reduce((sum, { count }) => sum + count, 0),
+      'pairs',
+    )
+  }
+  if (train.truncated + heldOut.truncated > 0) {
+    const message =
+      `${train.truncated + heldOut.truncated} prefixes are longer than max_length ${options.maxLength} allows: ` +
+      'their oldest steps are left out'
+    yield { type: 'warning', message }
+  }
+  if (train.groups.length === 0) throw new UserError(`${settings.dataset_path}: no pair is left to train on`)
+  if (text.heldOut.length > 0 && heldOut.groups.length === 0) {
+    throw new UserError('no pair is left to evaluate on: say --eval_strategy no, or hold more out with --eval_split')
+  }
+  return { train: train.groups, heldOut: firstProblems(heldOut.groups, settings.max_eval_groups) }
+}

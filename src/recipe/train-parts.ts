@@ -1,0 +1,105 @@
+/** @file What a training run is made of: model, adapter, machines and the caches they share. */
+import { availableParallelism, freemem } from 'node:os'
+import { join } from 'node:path'
+import { cacheFolder } from '../base/cache-folder.ts'
+import { ortBackend } from '../engine/session.ts'
+import { loadAdapter } from '../model/adapter-file.ts'
+import type { ModelConfig } from '../model/config.ts'
+import type { FedLayers } from '../model/forward.ts'
+import { adapterLearner, fullLearner } from '../model/learner.ts'
+import { type LoadedModel, loadModel } from '../model/load.ts'
+import { type Adapter, adaptedLayers, createAdapter, type LoraSettings } from '../model/lora.ts'
+import { makeMachine } from '../model/machine.ts'
+import { weightLayers } from '../model/pass.ts'
+import { openReferenceCache } from '../train/reference.ts'
+import type { Policy } from '../train/update.ts'
+import type { TrainSettings } from './config.ts'
+import { modelFingerprint } from './fingerprint.ts'
+import type { RunFolder } from './run-folder.ts'
+import type { World } from './world.ts'
+
+/** What was decided when the run began, and stays when it is resumed elsewhere. */
+export interface Choices {
+  readonly threads: number
+  readonly gradient_checkpointing: boolean
+}
+
+export interface TrainParts {
+  readonly model: LoadedModel
+  /** The hash of the model's files. */
+  readonly fingerprint: string
+  readonly adapter: Adapter | undefined
+  readonly policy: Policy
+  /** The layers as evaluation runs them. */
+  readonly evaluated: FedLayers
+  dispose(): Promise<void>
+}
+
+/** Part of the free memory that activations may take before they are computed twice instead. */
+const MEMORY_SHARE = 0.4
+
+/** The bytes that the products of a row take until its backward pass. */
+function activationBytes(config: ModelConfig, tokens: number): number {
+  const { hiddenSize, heads, keyValueHeads, headSize, intermediateSize, layers } = config
+  const perToken = 2 * hiddenSize + 2 * heads * headSize + 2 * keyValueHeads * headSize + 2 * intermediateSize
+  return 4 * perToken * layers * tokens
+}
+
+export function chooseWays(settings: TrainSettings, config: ModelConfig): Choices {
+  const tooLarge = activationBytes(config, settings.max_row_tokens) > MEMORY_SHARE * freemem()
+  return {
+    threads: settings.threads ?? availableParallelism(),
+    gradient_checkpointing: settings.gradient_checkpointing ?? tooLarge,
+  }
+}
+
+export function loraSettings(settings: TrainSettings): LoraSettings {
+  return {
+    rank: settings.lora_r,
+    alpha: settings.lora_alpha,
+    dropout: settings.lora_dropout,
+    rslora: settings.use_rslora,
+    targets: settings.lora_target_modules,
+  }
+}
+
+function makeAdapter(settings: TrainSettings, config: ModelConfig): Adapter | undefined {
+  if (!settings.use_lora) return undefined
+  if (settings.adapter !== undefined) return loadAdapter(settings.adapter, config)
+  return createAdapter(config, loraSettings(settings), settings.seed)
+}
+
+/** Builds machines for a model. Where all weights learn, the reference is a second copy of them. */
+export function makeParts(
+  model: LoadedModel,
+  settings: TrainSettings,
+  choices: Choices,
+  place: { readonly folder: RunFolder; readonly world: World },
+): TrainParts {
+  const { config } = model
+  const backend = ortBackend({ threads: choices.threads })
+  const machine = makeMachine(backend, config, model.weights)
+  const adapter = makeAdapter(settings, config)
+  const reference = adapter === undefined ? makeMachine(backend, config, loadModel(model.path).weights) : machine
+  const fingerprint = modelFingerprint(model.path)
+  const shared = join(cacheFolder(place.world.environment), 'reference', `${fingerprint}.log`)
+  const cache = openReferenceCache(place.folder.own('reference.log'), shared)
+  return {
+    model,
+    fingerprint,
+    adapter,
+    policy: {
+      machine,
+      learner: adapter === undefined ? fullLearner(machine) : adapterLearner(machine, adapter, settings.seed),
+      reference,
+      cache,
+      keeping: choices.gradient_checkpointing ? 'inputs' : 'products',
+    },
+    evaluated: adapter === undefined ? weightLayers(machine) : adaptedLayers(machine, adapter),
+    dispose: async () => {
+      cache.close()
+      await machine.dispose()
+      if (reference !== machine) await reference.dispose()
+    },
+  }
+}

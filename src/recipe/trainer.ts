@@ -1,0 +1,55 @@
+/** @file The trainer as the original README names it, over `train`. */
+import { existsSync } from 'node:fs'
+import { UserError } from '../base/errors.ts'
+import type { RunEvent } from '../data/events.ts'
+import type { TrainInput } from './config.ts'
+import { train } from './train.ts'
+import { systemWorld, type World } from './world.ts'
+
+export interface TrainerInput {
+  /** Model folder or .gguf file. */
+  readonly baseModel: string
+  /** A data file, or a folder with one. */
+  readonly trainDataset: string
+  readonly evalDataset?: string
+  /** A judge for unlabelled data. Labelled data need none. */
+  readonly rewardModel?: string
+  /** Every other setting, under its flag's name. */
+  readonly args?: Omit<TrainInput, 'base_model' | 'dataset_path' | 'eval_dataset_path' | 'reward_model'>
+}
+
+/** Trains a policy with step preferences; see `train` for what it yields and throws. */
+export class StepwiseDPOTrainer {
+  readonly settings: TrainInput
+
+  private constructor(settings: TrainInput) {
+    this.settings = settings
+  }
+
+  /** @throws UserError where a path leads nowhere: better now than after the model was loaded. */
+  static create({
+    baseModel,
+    trainDataset,
+    evalDataset,
+    rewardModel,
+    args = {},
+  }: TrainerInput): Promise<StepwiseDPOTrainer> {
+    for (const path of [baseModel, trainDataset, ...(evalDataset === undefined ? [] : [evalDataset])]) {
+      if (!existsSync(path)) return Promise.reject(new UserError(`${path}: there is no such file or folder`))
+    }
+    return Promise.resolve(
+      new StepwiseDPOTrainer({
+        ...args,
+        base_model: baseModel,
+        dataset_path: trainDataset,
+        ...(evalDataset !== undefined && { eval_dataset_path: evalDataset }),
+        ...(rewardModel !== undefined && { reward_model: rewardModel }),
+      }),
+    )
+  }
+
+  /** Runs the training. To stop it, give a world with a signal: the run saves and ends with `run-interrupted`. */
+  train(world: World = systemWorld()): AsyncGenerator<RunEvent> {
+    return train(this.settings, world)
+  }
+}

@@ -1,0 +1,14 @@
+/** @file What a recipe takes from the process it runs in, so that tests can bring their own. */
+
+export interface World {
+  now(): Date
+  /** Of a clock that only goes forward. */
+  seconds(): number
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Asks to save and stop. */
+  readonly signal: AbortSignal
+}
+
+export function systemWorld(signal: AbortSignal = new AbortController().signal): World {
+  return { now: () => new Date(), seconds: () => performance.now() / 1000, environment: process.env, signal }
+}

@@ -1,0 +1,135 @@
+/** @file The training loop: updates in order, evaluated and saved when due, as events. It prints and writes nothing. */
+import type { EncodedGroup } from '../batch/encode.ts'
+import { type OrderOptions, updateBatches, updatesPerEpoch } from '../batch/order.ts'
+import type { Metrics, RunEvent } from '../data/events.ts'
+import type { AdamOptions } from './adamw.ts'
+import type { CheckpointFolder } from './checkpoint.ts'
+import { rateAt, type ScheduleType } from './schedule.ts'
+import type { TrainState } from './state.ts'
+import { accumulateGradient, applyGradient, NotFiniteError, type Objective, type Policy } from './update.ts'
+
+/** Never, after so many updates, or after each pass over the data. */
+export interface Moments {
+  readonly strategy: 'no' | 'steps' | 'epoch'
+  readonly steps: number
+}
+
+export interface LoopOptions {
+  readonly objective: Objective
+  readonly order: OrderOptions
+  readonly updates: number
+  readonly adam: AdamOptions & { readonly maxGradNorm: number }
+  readonly schedule: { readonly type: ScheduleType; readonly rate: number; readonly warmupUpdates: number }
+  readonly evaluation: Moments
+  readonly saving: Moments
+  /** Whether to evaluate before the first update, too. */
+  readonly evaluatesFirst: boolean
+  /** Updates from one entry of the log to the next. */
+  readonly loggingUpdates: number
+}
+
+/** What the loop is given to do with the world. */
+export interface LoopHooks {
+  /** Scores the held-out groups; undefined without any. */
+  evaluate?(update: number): AsyncGenerator<RunEvent, Metrics>
+  /** Writes a checkpoint. */
+  save(state: TrainState): CheckpointFolder
+  /** Seconds of a clock that only goes forward. */
+  seconds(): number
+  readonly signal: AbortSignal
+}
+
+/** A run: who learns from what, how far it is, and how it goes on. */
+export interface Training {
+  readonly policy: Policy
+  readonly groups: readonly EncodedGroup[]
+  readonly state: TrainState
+  readonly options: LoopOptions
+  readonly hooks: LoopHooks
+}
+
+function isDue({ strategy, steps }: Moments, update: number, perEpoch: number): boolean {
+  if (strategy === 'no') return false
+  return update % (strategy === 'epoch' ? perEpoch : steps) === 0
+}
+
+function perEpochOf({ groups, options }: Training): number {
+  return updatesPerEpoch(groups.length, options.order)
+}
+
+/** One update. What learns and the state are changed, unless it throws. */
+async function runUpdate(training: Training): Promise<RunEvent> {
+  const { policy, groups, state, options, hooks } = training
+  const started = hooks.seconds()
+  const { update } = state
+  const batches = updateBatches(groups, update, options.order).map((batch) => batch.map((at) => groups[at]))
+  const rate = rateAt(options.schedule.type, update, { ...options.schedule, updates: options.updates })
+  try {
+    const { metrics, tokens, norm } = await accumulateGradient(policy, options.objective, batches, String(update))
+    applyGradient(policy.learner, state.moments, options.adam, { norm, time: update + 1, rate })
+    state.update++
+    state.tokens += tokens
+    const seconds = hooks.seconds() - started
+    return endUpdate(training, { ...metrics, learning_rate: rate, num_tokens: state.tokens }, { tokens, seconds })
+  } catch (error) {
+    if (!(error instanceof NotFiniteError)) throw error
+    throw new NotFiniteError(
+      `update ${update + 1}: ${error.message}. Nothing of this update was applied or saved; ` +
+        'go on from the last checkpoint with a smaller --learning_rate or --max_grad_norm',
+      { cause: error },
+    )
+  }
+}
+
+function endUpdate(
+  training: Training,
+  metrics: Metrics,
+  effort: { readonly tokens: number; readonly seconds: number },
+): RunEvent {
+  const { state, options } = training
+  const { update, log } = state
+  const { updates } = options
+  const epoch = update / perEpochOf(training)
+  if (update % options.loggingUpdates === 0 || update === updates) log.push({ step: update, epoch, ...metrics })
+  return { type: 'update-end', update, updates, epoch, metrics, ...effort, residentBytes: process.memoryUsage.rss() }
+}
+
+/** Evaluates where that is due and was not done, and keeps the best. */
+async function* evaluateIfDue(training: Training): AsyncGenerator<RunEvent> {
+  const { state, options, hooks } = training
+  const { update, log } = state
+  const { evaluation, evaluatesFirst, updates } = options
+  const isLast = update === updates && evaluation.strategy !== 'no'
+  const isWanted = update === 0 ? evaluatesFirst : isLast || isDue(evaluation, update, perEpochOf(training))
+  const isDone = log.some((entry) => entry['step'] === update && 'eval_loss' in entry)
+  if (!isWanted || isDone || hooks.evaluate === undefined) return
+  const started = hooks.seconds()
+  const metrics = yield* hooks.evaluate(update)
+  if (hooks.signal.aborted) return
+  const loss = metrics['eval_loss']
+  if (state.best === undefined || loss < state.best.loss) state.best = { loss, update }
+  log.push({ step: update, epoch: update / perEpochOf(training), ...metrics })
+  yield { type: 'evaluation-end', update, metrics, seconds: hooks.seconds() - started }
+}
+
+/**
+ * Trains from the state's update to the last one.
+ * @returns whether it came to the end, or was stopped by the signal. A stopped run is saved after its last update.
+ * @throws NotFiniteError where a number is not finite; what `save` throws, with what was saved before intact.
+ */
+export async function* trainLoop(training: Training): AsyncGenerator<RunEvent, 'finished' | 'interrupted'> {
+  const { state, options, hooks } = training
+  const { updates, saving } = options
+  // A run that was stopped while it evaluated takes that up again.
+  yield* evaluateIfDue(training)
+  while (state.update < updates && !hooks.signal.aborted) {
+    yield await runUpdate(training)
+    yield* evaluateIfDue(training)
+    const isLast = state.update === updates && saving.strategy !== 'no'
+    if (!isDue(saving, state.update, perEpochOf(training)) && !isLast && !hooks.signal.aborted) continue
+    const { path } = hooks.save(state)
+    yield { type: 'checkpoint-saved', update: state.update, folder: path, best: state.best?.update === state.update }
+    if (hooks.signal.aborted) yield { type: 'run-interrupted', update: state.update, folder: path }
+  }
+  return hooks.signal.aborted ? 'interrupted' : 'finished'
+}
