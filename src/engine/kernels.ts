@@ -87,10 +87,17 @@ const matmul: Kernel<'matmul'> = ({ attributes, inputs: [a, b], out, shape }) =>
   const inner = a.shape[a.shape.length - (transposeA ? 2 : 1)]
   const [stepRow, stepInnerA] = transposeA ? [1, rows] : [inner, 1]
   const [stepInnerB, stepColumn] = transposeB ? [1, inner] : [columns, 1]
-  const batches = elementCount(shape.slice(0, -2))
-  for (let batch = 0; batch < batches; batch++) {
-    const startA = batch * rows * inner
-    const startB = batch * inner * columns
+  const batchShape = shape.slice(0, -2)
+  const startsOf = (operand: Tensor): number[] => {
+    const starts: number[] = []
+    const own = operand.shape.slice(0, -2)
+    eachElement(batchShape, strides(own, batchShape.length), (_, from) => starts.push(from))
+    return starts
+  }
+  const [startsA, startsB] = [startsOf(a), startsOf(b)]
+  for (let batch = 0; batch < startsA.length; batch++) {
+    const startA = startsA[batch] * rows * inner
+    const startB = startsB[batch] * inner * columns
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
         let total = 0

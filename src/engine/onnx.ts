@@ -2,7 +2,7 @@
 import type { Graph } from './backend.ts'
 import { type Dim, namesOf, type Shape } from './dims.ts'
 import { type AttributeValue, type Constant, encodeModel, type Node } from './onnx-model.ts'
-import { inOrder, isA, type Primitive, type Value } from './value.ts'
+import { inOrder, type Primitive, type Value } from './value.ts'
 
 const MICROSOFT = 'com.microsoft'
 
@@ -39,25 +39,12 @@ function plain(op: string, attributes?: Readonly<Record<string, AttributeValue>>
   }
 }
 
-/** An operand whose first two axes are swapped is read in place by FusedMatMul. */
-function batchSwapped(value: Value): Value | undefined {
-  const swaps = isA(value, 'transpose') && value.attributes.permutation.join() === '1,0,2'
-  return swaps ? value.inputs[0] : undefined
-}
-
 const matmul: Rule<'matmul'> = (emit, value, name) => {
   const { transposeA, transposeB, scale } = value.attributes
-  const [a, b] = value.inputs
   const attributes = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: scale } }
-  if (value.shape.length === 2) {
-    emit.node('Gemm', [emit.name(a), emit.name(b)], attributes, { name })
-    return
-  }
-  const swappedA = batchSwapped(a)
-  const swappedB = batchSwapped(b)
-  const swaps = { transBatchA: Number(swappedA !== undefined), transBatchB: Number(swappedB !== undefined) }
-  const inputs = [emit.name(swappedA ?? a), emit.name(swappedB ?? b)]
-  emit.node('FusedMatMul', inputs, { ...attributes, ...swaps }, { domain: MICROSOFT, name })
+  const isPlain = value.inputs.every((operand) => operand.shape.length === 2)
+  const target = isPlain ? { name } : { name, domain: MICROSOFT }
+  emit.node(isPlain ? 'Gemm' : 'FusedMatMul', value.inputs.map(emit.name), attributes, target)
 }
 
 const rotary: Rule<'rotary'> = (emit, value, name) => {
@@ -197,24 +184,12 @@ function emitSize(emit: Emitter, graph: Graph, dim: Dim): string {
   return sizes.reduce((left, right) => emit.node('Mul', [left, right]))
 }
 
-/** The values to compute: operands that a product reads through a swap of axes are left out when nobody else needs them. */
-function neededValues(graph: Graph): Value[] {
-  const needed = new Set<Value>(graph.outputs.values())
-  const order = inOrder(graph.outputs.values())
-  for (const value of order.toReversed()) {
-    if (!needed.has(value)) continue
-    const reads = isA(value, 'matmul') && value.shape.length > 2
-    for (const part of value.inputs) needed.add(reads ? (batchSwapped(part) ?? part) : part)
-  }
-  return order.filter((value) => needed.has(value))
-}
-
 /** The bytes of an ONNX model that computes a graph. */
 export function toOnnx(graph: Graph): Uint8Array {
   const nodes: Node[] = []
   const constants = new Map<string, Constant>()
   const emit = makeEmitter(graph, nodes, constants)
-  for (const value of neededValues(graph)) emitValue(emit, value, emit.name(value))
+  for (const value of inOrder(graph.outputs.values())) emitValue(emit, value, emit.name(value))
   const outputs = [...graph.outputs].map(([name, value]) => {
     if (emit.name(value) !== name) emit.node('Identity', [emit.name(value)], {}, { name }) // an input, or given twice
     return { name, shape: value.shape, kind: value.kind }

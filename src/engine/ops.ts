@@ -61,15 +61,14 @@ export interface MatmulOptions {
 
 export function matmul(a: Value, b: Value, options: MatmulOptions = {}): Value {
   const { transposeA = false, transposeB = false, scale = 1 } = options
-  const rank = a.shape.length
-  expectShape(rank >= 2 && rank === b.shape.length, 'matmul', 'two operands of equal rank of at least 2', a, b)
-  const batch = a.shape.slice(0, -2)
-  expectShape(sameShape(batch, b.shape.slice(0, -2)), 'matmul', 'equal batch axes', a, b)
-  const [rows, innerA] = transposeA ? [a.shape[rank - 1], a.shape[rank - 2]] : a.shape.slice(-2)
-  const [innerB, columns] = transposeB ? [b.shape[rank - 1], b.shape[rank - 2]] : b.shape.slice(-2)
+  expectShape(a.shape.length >= 2 && b.shape.length >= 2, 'matmul', 'two operands of rank 2 or more', a, b)
+  const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2))
+  expectShape(batch !== undefined, 'matmul', 'batch axes that broadcast', a, b)
+  const [rows, innerA] = transposeA ? a.shape.slice(-2).reverse() : a.shape.slice(-2)
+  const [innerB, columns] = transposeB ? b.shape.slice(-2).reverse() : b.shape.slice(-2)
   const flags = `${transposeA ? ', first transposed' : ''}${transposeB ? ', second transposed' : ''}`
   expectShape(innerA === innerB, 'matmul', `equal inner sizes (${innerA} and ${innerB} are not${flags})`, a, b)
-  return make('matmul', [a, b], [...batch, rows, columns], { transposeA, transposeB, scale })
+  return make('matmul', [a, b], [...(batch ?? []), rows, columns], { transposeA, transposeB, scale })
 }
 
 export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {

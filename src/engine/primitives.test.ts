@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Random, random } from '../base/random.ts'
 import { type Graph, makeGraph, runOnce, type Tensor, type Tensors } from './backend.ts'
-import { elementCount, type Shape, shapeOf } from './dims.ts'
+import { broadcastShapes, elementCount, type Shape, shapeOf } from './dims.ts'
 import { gradients } from './grad.ts'
 import { interpret } from './interpret.ts'
 import * as ops from './ops.ts'
@@ -65,16 +65,15 @@ const binary =
 
 const matmulCase: Case = (draw) => {
   const sizes = { M: size(draw), K: size(draw), N: size(draw), B: size(draw, 3) }
-  const batch = draw.below(2) === 0 ? [] : ['B']
+  const batches: Shape[] = [[], ['B'], ['B', 2], [1, 2], ['B', 1]]
+  const pick = (): Shape => batches[draw.below(batches.length)]
+  const batchA = pick()
   const transposeA = draw.below(2) === 0
   const transposeB = draw.below(2) === 0
-  const swap = batch.length > 0 && draw.below(2) === 0
-  const left = transposeA ? ['K', 'M'] : ['M', 'K']
-  const right = transposeB ? ['N', 'K'] : ['K', 'N']
-  const a = ops.input('a', [...batch, ...left])
-  const b = swap
-    ? ops.transpose(ops.input('b', [right[0], ...batch, right[1]]), [1, 0, 2])
-    : ops.input('b', [...batch, ...right])
+  const a = ops.input('a', [...batchA, ...(transposeA ? ['K', 'M'] : ['M', 'K'])])
+  const b = ops.input('b', [...(draw.below(3) === 0 ? batchA : pick()), ...(transposeB ? ['N', 'K'] : ['K', 'N'])])
+  const batch = broadcastShapes(batchA, b.shape.slice(0, -2))
+  if (batch === undefined) return matmulCase(draw)
   return { value: ops.matmul(a, b, { transposeA, transposeB, scale: draw.below(2) === 0 ? 1 : 0.7 }), sizes }
 }
 

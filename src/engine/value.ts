@@ -19,7 +19,7 @@ export interface Attributes {
   tanh: object
   /** x · σ(x). */
   silu: object
-  /** a · b over the last two axes, times scale. Equal batch axes in front, or none. */
+  /** a · b over the last two axes, times scale. Batch axes in front broadcast. */
   matmul: { readonly transposeA: boolean; readonly transposeB: boolean; readonly scale: number }
   /** Over the last axis. */
   softmax: object

@@ -29,7 +29,7 @@ function matmulRule(grad: Value, value: Value<'matmul'>): readonly Value[] {
   const db = transposeB
     ? ops.matmul(grad, a, { transposeA: true, transposeB: transposeA, scale })
     : ops.matmul(a, grad, { transposeA: !transposeA, scale })
-  return [da, db]
+  return [unbroadcast(da, a.shape), unbroadcast(db, b.shape)]
 }
 
 /** y = x r w with r = (mean x² + ε)^−½:  dx = r (dy w − x r² mean(dy w x)),  dw = Σ dy x r. */

@@ -25,12 +25,14 @@ function select(machine: Machine, name: string, tensor: Floats, block: Attention
   return selected
 }
 
-/** Adds the rows of a block's keys to where they belong. */
-function addBack(total: Floats, part: Floats, block: AttentionBlock): void {
+/** Puts what was selected back, where `select` gave a copy. */
+function putBack(selected: Floats, total: Floats, block: AttentionBlock): void {
+  if (block.keys.length === 1) return
   const width = total.shape[1]
   let at = 0
   for (const [from, to] of block.keys) {
-    for (let place = from * width; place < to * width; place++) total.data[place] += part.data[at++]
+    total.data.set(selected.data.subarray(at, at + (to - from) * width), from * width)
+    at += (to - from) * width
   }
 }
 
@@ -62,17 +64,18 @@ export async function attendBackward(
   grads.value.data.fill(0)
   for (const block of row.blocks) {
     const { start, end } = block
-    const partShape = [block.keyCount, grads.key.shape[1]]
-    const dKey = machine.workspace.take('block d key', partShape)
-    const dValue = machine.workspace.take('block d value', partShape)
+    const dKey = select(machine, 'block d key', grads.key, block)
+    const dValue = select(machine, 'block d value', grads.value, block)
     const feeds = {
       ...blockFeeds(machine, from, block),
       attended: rowsOf(from.attended, start, end),
       'd attended': rowsOf(from.dAttended, start, end),
+      'd key so far': dKey,
+      'd value so far': dValue,
     }
     const into = { 'd query': rowsOf(grads.query, start, end), 'd key': dKey, 'd value': dValue }
     await machine.run(machine.attention.backward, feeds, into)
-    addBack(grads.key, dKey, block)
-    addBack(grads.value, dValue, block)
+    putBack(dKey, grads.key, block)
+    putBack(dValue, grads.value, block)
   }
 }

@@ -2,14 +2,16 @@
 import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import { attendBackward } from './attend.ts'
 import { type FedLayers, fedLayer, type Keeping, type LayerState, projectAndAttend } from './forward.ts'
-import type { Part } from './layer.ts'
+import { type Part, soFar } from './layer.ts'
 import { type Machine, type PreparedRow, runPart } from './machine.ts'
 
 type Floats = Tensor<FloatArray>
 
-/** The outputs of a part that are gradients of learning tensors, as totals. */
-function sumsOf(part: Part, grads: FloatTensors): FloatTensors {
-  return Object.fromEntries(part.learned.map((name) => [`d ${name}`, grads[name]]))
+/** The totals of a part, as they are fed and as they are written. */
+function totalsOf(part: Part, grads: FloatTensors): { readonly fed: FloatTensors; readonly written: FloatTensors } {
+  const named = (label: (name: string) => string): FloatTensors =>
+    Object.fromEntries(part.learned.map((name) => [label(name), grads[name]]))
+  return { fed: named(soFar), written: named((name) => `d ${name}`) }
 }
 
 /** What a forward pass through the layers left behind. */
@@ -48,14 +50,16 @@ export async function backwardLayers(
     const fed = fedLayer(layers, layer, row, false)
     const { project, mix } = fed.parts
     if (recomputing) await projectAndAttend(machine, row, fed, state)
+    const [mixTotals, projectTotals] = [totalsOf(mix, grads[layer]), totalsOf(project, grads[layer])]
+    const kept = { ...state.saved, ...fed.masks }
     await runPart(
       machine,
       recomputing ? mix.backward : mix.backwardSaved,
       {
-        tokens: { x: state.x, attended: state.attended, 'd y': hidden, ...state.saved, ...fed.masks },
-        shared: fed.tensors,
+        tokens: { x: state.x, attended: state.attended, 'd y': hidden, ...kept },
+        shared: { ...fed.tensors, ...mixTotals.fed },
       },
-      { tokens: { 'd x': dRest, 'd attended': dAttended }, sums: sumsOf(mix, grads[layer]) },
+      { tokens: { 'd x': dRest, 'd attended': dAttended }, totals: mixTotals.written },
     )
     await attendBackward(machine, row, { ...state, dAttended }, dProjected)
     const { query, key, value } = dProjected
@@ -63,8 +67,11 @@ export async function backwardLayers(
     await runPart(
       machine,
       recomputing ? project.backward : project.backwardSaved,
-      { tokens: { x: state.x, ...row.angles, ...cotangents, ...state.saved, ...fed.masks }, shared: fed.tensors },
-      { tokens: { 'd x': hidden }, sums: sumsOf(project, grads[layer]) },
+      {
+        tokens: { x: state.x, ...row.angles, ...cotangents, ...kept },
+        shared: { ...fed.tensors, ...projectTotals.fed },
+      },
+      { tokens: { 'd x': hidden }, totals: projectTotals.written },
     )
   }
   return hidden

@@ -4,7 +4,7 @@
  */
 import { type Graph, makeGraph } from '../engine/backend.ts'
 import { gradients, substitute } from '../engine/grad.ts'
-import { add, input, matmul, mul, reshape, rmsNorm } from '../engine/ops.ts'
+import { add, input, matmul, mul, reshape, rmsNorm, transpose } from '../engine/ops.ts'
 import { inOrder, type Value } from '../engine/value.ts'
 import type { ModelConfig } from './config.ts'
 
@@ -59,7 +59,10 @@ export interface Part {
   readonly forward: Graph
   /** Outputs, and under `saved` names the products that `backwardSaved` feeds on. */
   readonly forwardSaving: Graph
-  /** From the inputs alone: everything between is computed again. */
+  /**
+   * From the inputs alone: everything between is computed again. Gradients of learning tensors are added to what they
+   * are so far, as the last thing, element by element: the sums may be written over what was fed.
+   */
   readonly backward: Graph
   readonly backwardSaved: Graph
   /** The names of what is saved, with the number of columns. */
@@ -93,10 +96,11 @@ function record(family: Family, config: ModelConfig, learning: Learning): Record
     const a = input(`${module}.lora_A.weight`, [learning.rank, inputs])
     const b = input(`${module}.lora_B.weight`, [outputs, learning.rank])
     learned.push(a, b)
+    // B is turned first: its gradient is then a product of few rows, which runtimes compute faster than one of few columns.
     const kept = learning.dropout ? mul(x, input(`${module}.dropout`, [TOKENS, inputs])) : x
     const low = matmul(kept, a, { transposeB: true, scale: learning.scale }) // [T, rank]
     products.set(`${module}.low`, low)
-    return matmul(low, b, { transposeB: true })
+    return matmul(low, transpose(b, [1, 0]))
   }
   const linear = (module: string, x: Value): Value => {
     const shape = linears.get(module)
@@ -119,9 +123,13 @@ type Named = Readonly<Record<string, Value>>
 /** Builds both directions of a part. `rest` is added to the gradient of an input: it comes from the other part. */
 function makePart(recorder: Recorder, inputs: Named, outputs: Named, rest: Named): Part {
   const seeds = Object.entries(outputs).map(([name, value]) => ({ value, cotangent: input(`d ${name}`, value.shape) }))
-  const wrt = [...Object.values(inputs), ...recorder.learned]
-  const names = [...Object.keys(inputs), ...recorder.learned.map((value) => value.attributes.name)]
-  const grads = gradients(seeds, wrt).map((grad, at) => (names[at] in rest ? add(grad, rest[names[at]]) : grad))
+  const learned = Object.fromEntries(recorder.learned.map((value) => [value.attributes.name, value]))
+  const names = [...Object.keys(inputs), ...Object.keys(learned)]
+  const totals = Object.entries(learned).map(([name, value]) => [name, input(soFar(name), value.shape)])
+  const more: Named = { ...rest, ...Object.fromEntries(totals) }
+  const grads = gradients(seeds, [...Object.values(inputs), ...recorder.learned]).map((grad, at) =>
+    names[at] in more ? add(more[names[at]], grad) : grad,
+  )
   const needed = new Set(inOrder(grads))
   const saved = [...recorder.products].filter(([, value]) => needed.has(value))
   const replacements = new Map(saved.map(([name, value]) => [value, input(name, value.shape)]))
@@ -133,8 +141,13 @@ function makePart(recorder: Recorder, inputs: Named, outputs: Named, rest: Named
     backward: makeGraph(nameGrads(grads)),
     backwardSaved: makeGraph(nameGrads(substitute(grads, replacements))),
     saved: new Map(saved.map(([name, value]) => [name, Number(value.shape[1])])),
-    learned: recorder.learned.map((value) => value.attributes.name),
+    learned: Object.keys(learned),
   }
+}
+
+/** The feed of the total to which the gradient of a learning tensor is added. */
+export function soFar(name: string): string {
+  return `d ${name} so far`
 }
 
 /** The two parts of every layer of a model. */

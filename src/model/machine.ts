@@ -17,7 +17,7 @@ import { buildLayer, type LayerParts, type Learning } from './layer.ts'
 import { inverseFrequencies, type RotaryTables, rotaryTables } from './rope.ts'
 import { type AttentionBlock, attentionBlocks, depthsOf, type Row } from './row.ts'
 import type { ModelWeights, WeightTensor } from './weights.ts'
-import { addInto, makeWorkspace, type Workspace } from './workspace.ts'
+import { makeWorkspace, type Workspace } from './workspace.ts'
 
 /** How work is cut. The results do not depend on it beyond rounding. */
 export interface Cuts {
@@ -29,7 +29,7 @@ export interface Cuts {
   readonly headTokens: number
 }
 
-export const defaultCuts: Cuts = { blockTokens: 128, chunkTokens: 512, headTokens: 256 }
+export const defaultCuts: Cuts = { blockTokens: 192, chunkTokens: 1024, headTokens: 256 }
 
 export interface Machine {
   readonly backend: Backend
@@ -114,25 +114,20 @@ export interface PartFeeds {
 }
 
 /**
- * Runs a part of a layer over tokens in chunks. Outputs in `into` have a row for each token; those in `sums` are
- * totals over the tokens and are added up.
+ * Runs a part of a layer over tokens in chunks. `into` has a row for each token; `totals` are fed and written again
+ * with every chunk.
  */
 export async function runPart(
   machine: Machine,
   graph: Graph,
   feeds: PartFeeds,
-  into: { readonly tokens: Tensors; readonly sums?: FloatTensors },
+  into: { readonly tokens: Tensors; readonly totals?: FloatTensors },
 ): Promise<void> {
   const [{ shape }] = Object.values(feeds.tokens)
-  const { sums = {} } = into
   for (let start = 0; start < shape[0]; start += machine.cuts.chunkTokens) {
     const end = Math.min(start + machine.cuts.chunkTokens, shape[0])
     const cut = (tensors: Tensors): Record<string, Tensor> =>
       Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, rowsOf(tensor, start, end)]))
-    const parts = Object.fromEntries(
-      Object.entries(sums).map(([name, total]) => [name, machine.workspace.take(`part ${name}`, total.shape)]),
-    )
-    await machine.run(graph, { ...feeds.shared, ...cut(feeds.tokens) }, { ...cut(into.tokens), ...parts })
-    for (const [name, total] of Object.entries(sums)) addInto(total.data, parts[name].data)
+    await machine.run(graph, { ...feeds.shared, ...cut(feeds.tokens) }, { ...cut(into.tokens), ...into.totals })
   }
 }
