@@ -29,7 +29,7 @@ export interface Cuts {
   readonly headTokens: number
 }
 
-export const defaultCuts: Cuts = { blockTokens: 192, chunkTokens: 1024, headTokens: 256 }
+export const defaultCuts: Cuts = { blockTokens: 128, chunkTokens: 512, headTokens: 128 }
 
 export interface Machine {
   readonly backend: Backend
