@@ -9,8 +9,8 @@ import { addScoreCommand } from './score-command.ts'
 import { addTrainCommand } from './train-command.ts'
 import { printable } from './width.ts'
 
-/** What the process exits with. */
-export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
+/** What the process exits with after an error. */
+const EXIT = { failed: 1, usage: 2 } as const
 
 function makeProgram(): Command {
   const program = throwUsageErrors(new Command('stepdpo'))

@@ -7,10 +7,7 @@ import { showCompact, showCount, showDuration, showNumber, showRate } from './fo
 export function messageOf(event: RunEvent): string | undefined {
   switch (event.type) {
     case 'rows-dropped':
-      return (
-        `⚠ ${showCount(event.count)} of ${showCount(event.total)} ${event.what} dropped: ` +
-        `${event.reason} (first: ${event.example})`
-      )
+      return droppedLine(event)
     case 'run-resumed':
       return `resumed from ${basename(event.folder)}`
     case 'evaluation-end':
@@ -22,7 +19,9 @@ export function messageOf(event: RunEvent): string | undefined {
     case 'warning':
       return `⚠ ${event.message}`
     case 'run-interrupted':
-      return `stopped after update ${event.update}, saved ${event.folder}`
+      return event.folder === ''
+        ? 'stopped before the first update: there is nothing to save'
+        : `stopped after update ${event.update}, saved ${event.folder}; --resume_from_checkpoint goes on from it`
     case 'run-end':
       return `finished ${showCount(event.update)} updates in ${showDuration(event.seconds)}: ${event.folder}`
     default:
@@ -30,15 +29,29 @@ export function messageOf(event: RunEvent): string | undefined {
   }
 }
 
+/** Completions without a better or worse sibling are in the nature of the data; a lost row or pair is a warning. */
+function droppedLine({ what, count, total, reason, example }: EventOf<'rows-dropped'>): string {
+  const sign = what === 'completions' ? '' : '⚠ '
+  return `${sign}${showCount(count)} of ${showCount(total)} ${what} left out: ${reason} (first: ${example})`
+}
+
+/** Margins of this size come from rounding. */
+const ROUNDING = 1e-6
+
+/** `loss 0.6871 acc 0.571 [0.532, 0.609] margin 0.031, untrained 0.461`: the last by log-probabilities alone. */
 function showEvaluation(metrics: Metrics): string {
+  const part = (label: string, name: string, digits: number): string[] =>
+    metrics[name] === undefined ? [] : [`${label} ${showNumber(metrics[name], digits)}`]
+  const [low, high] = [metrics['eval_rewards/accuracies_low'], metrics['eval_rewards/accuracies_high']]
+  const interval = low === undefined || high === undefined ? [] : [`[${showNumber(low, 3)}, ${showNumber(high, 3)}]`]
+  // An adapter that has learnt nothing yet prefers nothing: its accuracy of 0 is not a verdict.
+  const accuracy = [...part('acc', 'eval_rewards/accuracies', 3), ...interval]
   const parts = [
-    ['loss', metrics['eval_loss'], 4],
-    ['acc', metrics['eval_rewards/accuracies'], 2],
-    ['margin', metrics['eval_rewards/margins'], 2],
-  ] as const
-  return parts
-    .flatMap(([name, value, digits]) => (value === undefined ? [] : `${name} ${showNumber(value, digits)}`))
-    .join(' ')
+    ...part('loss', 'eval_loss', 4),
+    ...(Math.abs(metrics['eval_rewards/margins']) < ROUNDING ? ['no preference yet'] : accuracy),
+    ...part('margin', 'eval_rewards/margins', 3),
+  ]
+  return [parts.join(' '), ...part('untrained', 'eval_reference/accuracies', 3)].join(', ')
 }
 
 /** What the live block shows of a beginning run, for a log that has no block. */

@@ -1,10 +1,10 @@
 /** @file Ctrl-C and termination: the first asks to save and stop, the second ends the process. */
-import { constants } from 'node:os'
+
+/** What a process that was asked to stop exits with. */
+export const INTERRUPTED = 130
 
 export interface StopSignals {
   readonly signal: AbortSignal
-  /** What the process exits with once it was asked to stop. */
-  exitCode(): number
   release(): void
 }
 
@@ -12,18 +12,17 @@ type Host = Pick<NodeJS.Process, 'on' | 'off' | 'exit'>
 
 const STOPPING = ['SIGINT', 'SIGTERM'] as const
 
-export function stopOnSignals(host: Host): StopSignals {
+/** `onStop` is called at the first signal: what is under way may take a while to end. */
+export function stopOnSignals(host: Host, onStop: () => void): StopSignals {
   const controller = new AbortController()
-  let code = 0
-  const stop = (name: NodeJS.Signals): void => {
-    code = 128 + constants.signals[name]
-    if (controller.signal.aborted) host.exit(code)
+  const stop = (): void => {
+    if (controller.signal.aborted) host.exit(INTERRUPTED)
     controller.abort()
+    onStop()
   }
   for (const name of STOPPING) host.on(name, stop)
   return {
     signal: controller.signal,
-    exitCode: () => code,
     release: () => {
       for (const name of STOPPING) host.off(name, stop)
     },

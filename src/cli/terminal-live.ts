@@ -41,7 +41,7 @@ export function openLiveView({ stream, clock, host }: ViewOptions, colours: bool
       follow(progress, event, clock.now())
       const message = messageOf(event)
       if (event.type === 'run-end' || event.type === 'run-interrupted') ending = message
-      else if (message !== undefined) said.push([span(message, styleOf(event))])
+      else if (message !== undefined) said.push([span(message, styleOf(event, message))])
       isStale = true
       drawIfDue()
     },
@@ -54,9 +54,9 @@ export function openLiveView({ stream, clock, host }: ViewOptions, colours: bool
   }
 }
 
-function styleOf(event: RunEvent): Style | undefined {
+function styleOf(event: RunEvent, message: string): Style | undefined {
   if (event.type === 'checkpoint-saved') return event.best ? 'green' : undefined
-  return ['warning', 'rows-dropped', 'checkpoint-damaged'].includes(event.type) ? 'yellow' : undefined
+  return message.startsWith('⚠') ? 'yellow' : undefined
 }
 
 function columnsOf(stream: OutputStream): number {

@@ -53,7 +53,14 @@ const events: RunEvent[] = [
     type: 'evaluation-end',
     update: 182,
     seconds: 9,
-    metrics: { eval_loss: 0.447, 'eval_rewards/accuracies': 0.81, 'eval_rewards/margins': 0.7 },
+    metrics: {
+      eval_loss: 0.447,
+      'eval_rewards/accuracies': 0.81,
+      'eval_rewards/accuracies_low': 0.77,
+      'eval_rewards/accuracies_high': 0.84,
+      'eval_rewards/margins': 0.7,
+      'eval_reference/accuracies': 0.46,
+    },
   },
   { type: 'checkpoint-saved', update: 182, folder: 'out/checkpoint-182', best: true },
   { type: 'warning', message: 'rewards/chosen has fallen for 40 steps\u001b[2J' },
@@ -119,10 +126,10 @@ function showAll(view: View): void {
 }
 
 const messages = [
-  '⚠ 12 of 1,036 rows dropped: longer than max_length 1024 (first: prm800k.jsonl:17)',
+  '⚠ 12 of 1,036 rows left out: longer than max_length 1024 (first: prm800k.jsonl:17)',
   '⚠ out/checkpoint-190 cannot be resumed from: adapter_model.safetensors is cut',
   'resumed from checkpoint-180',
-  'eval@182: loss 0.4470 acc 0.81 margin 0.70',
+  'eval@182: loss 0.4470 acc 0.810 [0.770, 0.840] margin 0.700, untrained 0.460',
   'saved checkpoint-182 (best)',
   '⚠ rewards/chosen has fallen for 40 steps�[2J',
 ]
@@ -140,7 +147,7 @@ test('a pipe gets plain lines, one per logging_steps, and no escape sequence wha
       messages[2],
       'step=182/500 loss=0.4127 rewards/margins=0.83 rewards/accuracies=0.84 learning_rate=8.1e-06 grad_norm=1.3 tok/s=412',
       ...messages.slice(3),
-      'stopped after update 182, saved out/checkpoint-182',
+      'stopped after update 182, saved out/checkpoint-182; --resume_from_checkpoint goes on from it',
       'finished 500 updates in 18:21: out',
       '',
     ])

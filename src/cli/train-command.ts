@@ -7,7 +7,7 @@ import { systemWorld } from '../recipe/world.ts'
 import { addFlags } from './flags.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
-import { stopOnSignals } from './signals.ts'
+import { INTERRUPTED, stopOnSignals } from './signals.ts'
 import { openView, systemClock } from './terminal.ts'
 import type { View } from './view.ts'
 
@@ -37,7 +37,6 @@ function openLog(folder: string, settings: TrainSettings): View {
 async function runTrain(settings: TrainSettings): Promise<void> {
   // Loaded here, so that --help does not wait for the engine.
   const { train } = await import('../recipe/train.ts')
-  const signals = stopOnSignals(process)
   const view = openView({
     stream: process.stdout,
     environment: process.env,
@@ -46,13 +45,15 @@ async function runTrain(settings: TrainSettings): Promise<void> {
     logFormat: settings.json ? 'json' : 'text',
     loggingSteps: settings.logging_steps,
   })
+  const stopping = 'stopping after this update; Ctrl-C again ends at once, without saving'
+  const signals = stopOnSignals(process, () => view.show({ type: 'warning', message: stopping }))
   let log: View | undefined
   try {
     for await (const event of train(settings, systemWorld(signals.signal))) {
       if (event.type === 'run-begin') log = openLog(event.folder, settings)
       log?.show(event)
       view.show(event)
-      if (event.type === 'run-interrupted') process.exitCode = signals.exitCode()
+      if (event.type === 'run-interrupted') process.exitCode = INTERRUPTED
     }
   } finally {
     log?.close()

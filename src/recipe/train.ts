@@ -179,7 +179,7 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
     checkpoint === undefined
       ? freshState(learner)
       : restoreState(checkpoint.path, weights, learner, settings.resume_changed ? undefined : identity)
-  if (settings.precompute_ref_log_probs) yield* precompute(parts, plan, data)
+  if (settings.precompute_ref_log_probs) yield* precompute(run, parts, plan, data)
   const started = world.seconds()
   const outcome = yield* trainLoop({
     policy: parts.policy,
@@ -198,8 +198,13 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
 }
 
 /** Everything the reference says of the data, before the first update. */
-async function* precompute(parts: TrainParts, { loop }: Plan, data: TrainData): AsyncGenerator<RunEvent> {
-  const { reference, cache } = parts.policy
+async function* precompute(
+  { world }: Run,
+  { policy }: TrainParts,
+  { loop }: Plan,
+  data: TrainData,
+): AsyncGenerator<RunEvent> {
+  const { reference, cache } = policy
   const perEpoch = Math.ceil(data.train.length / (loop.order.batchSize * loop.order.accumulation))
   const batches = Array.from({ length: perEpoch }, (_, update) => updateBatches(data.train, update, loop.order)).flat()
   const rows = [...batches.map((batch) => batch.map((at) => data.train[at])), data.heldOut].flatMap((groups) =>
@@ -208,6 +213,7 @@ async function* precompute(parts: TrainParts, { loop }: Plan, data: TrainData): 
   const total = pairCount(rows)
   let done = 0
   for (const row of rows) {
+    if (world.signal.aborted) break
     await referenceLogps(reference, row, cache)
     done += pairCount([row])
     yield { type: 'reference-progress', done, total, cached: 0 }
