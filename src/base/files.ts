@@ -59,7 +59,10 @@ export function writeNew(path: string, parts: Iterable<Bytes>, fs: FileSystem = 
   }
 }
 
-/** Replaces the content of `path`, whole or not at all. On an error the old content stands and no temporary is left. */
+/**
+ * Replaces the content of `path`, whole or not at all. On an error the old content stands (the new one where only its
+ * name could not be synced), and no temporary is left.
+ */
 export function writeDurably(path: string, content: Bytes | Iterable<Bytes>, fs: FileSystem = nodeFs): void {
   const parts = typeof content === 'string' || content instanceof Uint8Array ? [content] : content
   const temporary = temporaryName(path)
@@ -75,34 +78,45 @@ export function writeDurably(path: string, content: Bytes | Iterable<Bytes>, fs:
 
 /**
  * Makes the folder `path` appear whole or not at all: `fill` writes into a temporary folder beside it, which is then
- * synced and renamed. A folder that stands at `path` is moved away first and removed after.
+ * synced and renamed. A folder that stands at `path` is moved away first, moved back on an error, and removed at the
+ * end. A death between the two renames leaves neither.
  */
 export function writeFolderDurably(path: string, fill: (folder: string) => void, fs: FileSystem = nodeFs): void {
   const temporary = temporaryName(path)
-  fs.mkdirSync(temporary)
+  let trash: string | undefined
   try {
+    fs.mkdirSync(temporary)
     fill(temporary)
     syncFolder(temporary, fs)
-    removeFolderDurably(path, fs)
+    trash = moveAway(path, fs)
     fs.renameSync(temporary, path)
   } catch (error) {
+    if (trash !== undefined) fs.renameSync(trash, path)
     fs.rmSync(temporary, { recursive: true, force: true })
     throw error
   }
   syncFolder(dirname(path), fs)
+  if (trash !== undefined) fs.rmSync(trash, { recursive: true, force: true })
 }
 
 /** Removes a folder so that it is never seen half-empty under its own name: renames it, then deletes. */
 export function removeFolderDurably(path: string, fs: FileSystem = nodeFs): void {
+  const trash = moveAway(path, fs)
+  if (trash === undefined) return
+  syncFolder(dirname(path), fs) // before the deletions, which could become durable first
+  fs.rmSync(trash, { recursive: true, force: true })
+}
+
+/** Gives what stands at `path` a temporary name, and says which; undefined where nothing stands there. */
+function moveAway(path: string, fs: FileSystem): string | undefined {
   const trash = temporaryName(path)
   try {
     fs.renameSync(path, trash)
+    return trash
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return
+    if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
-  fs.rmSync(trash, { recursive: true, force: true })
-  syncFolder(dirname(path), fs)
 }
 
 /** Deletes the temporary files and folders that a killed process left in `folder`. Call it holding the folder's lock. */
@@ -121,37 +135,43 @@ export interface LineLog {
 }
 
 /**
- * Opens a log of lines for appending. A last line without its line end was cut by a crash: it is removed, so that
- * nothing is ever glued to it.
+ * Opens a log of lines for appending. A last line without its line end was cut by a crash or a full disk: it is
+ * removed, so that nothing is ever glued to it.
  */
 export function openLineLog(path: string, fs: FileSystem = nodeFs): LineLog {
-  const existed = nodeFs.existsSync(path)
   const fd = fs.openSync(path, 'a+')
   try {
-    const whole = wholeLinesLength(fd)
-    if (whole < nodeFs.fstatSync(fd).size) fs.ftruncateSync(fd, whole)
-    if (!existed) syncFolder(dirname(path), fs)
+    cutUnfinishedLine(fd, fs)
+    syncFolder(dirname(path), fs)
   } catch (error) {
     fs.closeSync(fd)
     throw error
   }
   return {
-    append: (...lines) => writeFully(fd, lines.map((line) => line + '\n').join(''), fs),
+    append: (...lines) => {
+      try {
+        writeFully(fd, lines.map((line) => line + '\n').join(''), fs)
+      } catch (error) {
+        cutUnfinishedLine(fd, fs)
+        throw error
+      }
+    },
     sync: () => fs.fsyncSync(fd),
     close: () => fs.closeSync(fd),
   }
 }
 
-/** The length in bytes of what stands up to and including the last line end. */
-function wholeLinesLength(fd: number): number {
+/** Removes what stands after the last line end. */
+function cutUnfinishedLine(fd: number, fs: FileSystem): void {
+  const { size } = nodeFs.fstatSync(fd)
   const chunk = Buffer.alloc(65536)
-  let end = nodeFs.fstatSync(fd).size
+  let end = size
   while (end > 0) {
     const start = Math.max(0, end - chunk.length)
     const count = nodeFs.readSync(fd, chunk, 0, end - start, start)
     const newline = chunk.subarray(0, count).lastIndexOf(10)
-    if (newline >= 0) return start + newline + 1
-    end = start
+    end = newline < 0 ? start : start + newline + 1
+    if (newline >= 0) break
   }
-  return 0
+  if (end < size) fs.ftruncateSync(fd, end)
 }

@@ -65,7 +65,12 @@ export async function* readLines(path: string): AsyncGenerator<Line> {
   let number = 0
   let rest: Buffer[] = []
   let restBytes = 0
+  const refuseLong = (byteCount: number): void => {
+    if (byteCount <= MAX_LINE_BYTES) return
+    throw new InputError({ file: path, line: number + 1 }, 'a line of at most 64 MiB', 'a longer one')
+  }
   const finish = (tail: Buffer): Line => {
+    refuseLong(restBytes + tail.length)
     const joined = restBytes === 0 ? tail : Buffer.concat([...rest, tail])
     rest = []
     restBytes = 0
@@ -86,9 +91,7 @@ export async function* readLines(path: string): AsyncGenerator<Line> {
     if (from === chunk.length) continue
     rest.push(chunk.subarray(from))
     restBytes += chunk.length - from
-    if (restBytes > MAX_LINE_BYTES) {
-      throw new InputError({ file: path, line: number + 1 }, 'a line of at most 64 MiB', 'a longer one')
-    }
+    refuseLong(restBytes)
   }
   if (restBytes === 0) return
   const line = finish(Buffer.alloc(0))

@@ -1,69 +1,88 @@
-/** @file One writer per folder: a lock file that names its owner, and outlives no crash. */
-import { linkSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+/**
+ * @file One writer per folder: a lock that names its owner, and outlives no crash. The lock is a folder `run.lock` with
+ * one entry, the owner's name. Renaming such a folder into place fails where an owner stands and works where none does;
+ * removing an entry by its name removes nobody else's. So it is taken and cleared without a moment in between.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { codeOf, UserError } from './errors.ts'
+import { codeOf, messageOf, UserError } from './errors.ts'
 
 interface Owner {
   readonly pid: number
-  readonly host: string
   /** When the process began, in the kernel's clock: tells a reused process id from its first bearer. */
   readonly begun: string
+  /** As it stands in a file's name. */
+  readonly host: string
 }
 
 export interface Lock {
   release(): void
 }
 
-/** Field 22 of /proc/PID/stat; empty where there is no such file. */
+/** Field 22 of /proc/PID/stat, or `ended` for one that only waits to be buried; empty where there is no such file. */
 function processBegun(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? 'ended' : fields[19]
   } catch {
     return ''
   }
 }
 
-function isAlive(owner: Owner): boolean {
-  if (owner.host !== hostname()) return true // cannot be asked from here
+function ownHost(): string {
+  return encodeURIComponent(hostname())
+}
+
+function nameOf({ pid, begun, host }: Owner): string {
+  return `${pid}_${begun}_${host}`
+}
+
+function isAlive({ pid, begun, host }: Owner): boolean {
+  if (host !== ownHost()) return true // cannot be asked from here
   try {
-    process.kill(owner.pid, 0)
+    process.kill(pid, 0)
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return false
   }
-  return processBegun(owner.pid) === owner.begun
+  return processBegun(pid) === begun
 }
 
-function readOwner(path: string): { text: string; owner: Owner | undefined } | undefined {
+/** Who holds the lock, if anybody does. */
+function readOwner(path: string): Owner | undefined {
+  let names: string[]
   try {
-    const text = readFileSync(path, 'utf8')
-    const [pid, host, begun] = text.split('\n')
-    return { text, owner: pid && host ? { pid: Number(pid), host, begun } : undefined }
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** Moves a dead owner's lock away. False where somebody else was quicker: look again. */
-function clearStale(path: string, expected: string): boolean {
-  const aside = `${path}.stale-${process.pid}`
-  try {
-    renameSync(path, aside)
+    names = readdirSync(path)
   } catch {
-    return false
+    return undefined
   }
-  if (readFileSync(aside, 'utf8') === expected) {
-    unlinkSync(aside)
-    return true
+  for (const name of names) {
+    const [, pid, begun, host] = /^(\d+)_(\w*?)_(.+)$/.exec(name) ?? []
+    if (pid !== undefined) return { pid: Number(pid), begun, host }
   }
-  // Between our look and our rename the lock changed hands: give it back.
+  return undefined
+}
+
+/** @throws where an owner stands, or the system does not let us. */
+function putOwner(folder: string, path: string, owner: Owner): void {
+  const temporary = join(folder, `.tmp-run.lock-${nameOf(owner)}`)
   try {
-    linkSync(aside, path)
-  } catch {}
-  unlinkSync(aside)
-  return false
+    mkdirSync(temporary)
+    mkdirSync(join(temporary, nameOf(owner)))
+    renameSync(temporary, path)
+  } finally {
+    rmSync(temporary, { recursive: true, force: true })
+  }
+}
+
+function removeOwner(path: string, owner: Owner): void {
+  try {
+    rmdirSync(join(path, nameOf(owner)))
+  } catch {} // somebody else was quicker
+  try {
+    rmdirSync(path)
+  } catch {} // it has a new owner
 }
 
 /**
@@ -72,33 +91,24 @@ function clearStale(path: string, expected: string): boolean {
  */
 export function lockFolder(folder: string): Lock {
   const path = join(folder, 'run.lock')
-  const text = [process.pid, hostname(), processBegun(process.pid), ''].join('\n')
-  const mine = `${path}.${process.pid}`
-  writeFileSync(mine, text)
-  try {
-    for (let attempt = 0; attempt < 100; attempt++) {
-      try {
-        linkSync(mine, path) // atomic: appears whole, or fails where a lock stands
-        return { release: () => releaseLock(path, text) }
-      } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw error
-      }
-      const held = readOwner(path)
-      if (held === undefined) continue
-      if (held.owner !== undefined && isAlive(held.owner)) {
-        throw new UserError(
-          `${folder} is in use by process ${held.owner.pid} on ${held.owner.host}: ` +
-            `wait for it, choose another --output_dir, or remove ${path} if that process is not a stepdpo run`,
-        )
-      }
-      clearStale(path, held.text)
+  const own = { pid: process.pid, begun: processBegun(process.pid), host: ownHost() }
+  let problem: unknown
+  for (let attempt = 0; attempt < 100; attempt++) {
+    try {
+      putOwner(folder, path, own)
+      return { release: () => removeOwner(path, own) }
+    } catch (error) {
+      problem = error
     }
-    throw new UserError(`${path}: could not be taken, it keeps changing hands`)
-  } finally {
-    rmSync(mine, { force: true })
+    const owner = readOwner(path)
+    if (owner === undefined) continue
+    if (isAlive(owner)) {
+      throw new UserError(
+        `${folder} is in use by process ${owner.pid} on ${owner.host}: ` +
+          `wait for it, choose another --output_dir, or remove ${path} if that process is not a stepdpo run`,
+      )
+    }
+    removeOwner(path, owner)
   }
-}
-
-function releaseLock(path: string, text: string): void {
-  if (readOwner(path)?.text === text) unlinkSync(path)
+  throw new UserError(`${path} could not be taken: ${messageOf(problem)}`, { cause: problem })
 }

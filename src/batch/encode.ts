@@ -113,10 +113,10 @@ function flawOf(chosen: Ids, rejected: Ids, promptLength: number, options: Encod
   if (chosen.length === 0 || rejected.length === 0) return 'a side without tokens'
   if (sameIds(chosen, rejected)) return 'both sides have the same tokens'
   if (promptLength === 0) return 'a prompt without tokens'
-  if (promptLength > options.maxPromptLength)
-    return `the prompt is longer than max_prompt_length ${options.maxPromptLength}`
   if (promptLength + longest > options.maxLength)
     return `prompt and step are longer than max_length ${options.maxLength}`
+  if (promptLength > options.maxPromptLength)
+    return `the prompt is longer than max_prompt_length ${options.maxPromptLength}`
   if (promptLength + chosen.length + rejected.length > options.maxRowTokens) {
     return `prompt and both steps are longer than max_row_tokens ${options.maxRowTokens}`
   }

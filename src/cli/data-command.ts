@@ -30,7 +30,9 @@ export function addDataCommand(program: Command): void {
     }
     const { isTTY, columns } = process.stdout
     const colours = isTTY && wantsColours(process.env)
-    const lines = inspectionLines(inspection, settings, { colours, width: isTTY ? columns : undefined })
+    // A terminal that does not know its size says 0.
+    const width = isTTY && columns > 0 ? columns : undefined
+    const lines = inspectionLines(inspection, settings, { colours, width })
     process.stdout.write(`${lines.join('\n')}\n`)
   })
 }

@@ -26,8 +26,9 @@ export function throwUsageErrors(program: Command): Command {
     .enablePositionalOptions()
     .configureOutput({ outputError: () => {} })
     .exitOverride((error) => {
-      if (error.code === 'commander.help') throw new UsageError('expected a command')
-      if (error.exitCode !== 0) throw new UsageError(error.message.replace(/^error: /, ''))
+      if (error.exitCode === 0) return
+      const isBare = error.code === 'commander.help'
+      throw new UsageError(isBare ? 'expected a command' : error.message.replace(/^error: /, ''))
     })
 }
 

@@ -93,15 +93,12 @@ function leakLines({ leak }: Inspection, { check_leak: other }: InspectSettings)
   ]
 }
 
-/** Scored pieces stand between ⟦ and ⟧, or on a coloured ground. */
+/** What is scored stands between ⟦ and ⟧. */
 function sideLines(mark: string, side: ExampleSide, style: Style, { colours }: Looks): string[] {
-  const text = side.scored.map((piece) => `⟦${piece.replaceAll('\n', '↵')}⟧`).join('')
-  const line: Line = [span(`${mark} `, 'bold'), span(text, style)]
+  const line: Line = [span(`${mark} `, 'bold'), span(`⟦${side.scored.replaceAll('\n', '↵')}⟧`, style)]
+  const tokens = side.ids === null ? '' : `, ${showCount(side.ids.length)} tokens`
   const ends = side.terminal ? ', ends the solution' : ''
-  return [
-    paint(line, colours),
-    paint([span(`  rating ${side.rating}, ${side.scored.length} scored${ends}`, 'dim')], colours),
-  ]
+  return [paint(line, colours), paint([span(`  rating ${side.rating}${tokens}${ends}`, 'dim')], colours)]
 }
 
 function exampleLines(example: Example, looks: Looks): string[] {
@@ -130,7 +127,7 @@ export function inspectionLines(inspection: Inspection, settings: InspectSetting
     ...endLines(inspection, settings),
     ...encodedLines(inspection, settings),
     ...leakLines(inspection, settings),
-    ...(examples.length > 0 ? ['', 'Scored tokens stand in ⟦brackets⟧; nothing before them is scored.'] : []),
+    ...(examples.length > 0 ? ['', 'What is scored stands in ⟦brackets⟧; nothing before it is.'] : []),
     ...examples.flatMap((example) => exampleLines(example, looks)),
   ]
 }

@@ -6,6 +6,7 @@ import { addDataCommand } from './data-command.ts'
 import { throwUsageErrors } from './flags.ts'
 import { addGenerateCommand } from './generate-command.ts'
 import { addScoreCommand } from './score-command.ts'
+import { stopWithReader } from './signals.ts'
 import { addTrainCommand } from './train-command.ts'
 import { printable } from './width.ts'
 
@@ -20,10 +21,15 @@ function makeProgram(): Command {
   return program
 }
 
+/** What the system refuses, such as a full disk or a file that may not be written, is no bug of ours. */
+function isMendable(error: unknown): boolean {
+  return error instanceof UserError || (error instanceof Error && 'syscall' in error)
+}
+
 /** Tells an error: what a user can mend in words, a bug of ours with its stack. */
 function report(error: unknown): number {
-  const isMendable = error instanceof UserError
-  const text = isMendable || !(error instanceof Error) ? `stepdpo: ${messageOf(error)}` : (error.stack ?? error.message)
+  const isBug = error instanceof Error && !isMendable(error)
+  const text = isBug ? (error.stack ?? error.message) : `stepdpo: ${messageOf(error)}`
   process.stderr.write(`${text.split('\n').map(printable).join('\n')}\n`)
   if (error instanceof UsageError) process.stderr.write("See 'stepdpo --help' or 'stepdpo COMMAND --help'.\n")
   return error instanceof UsageError ? EXIT.usage : EXIT.failed
@@ -31,6 +37,7 @@ function report(error: unknown): number {
 
 /** Runs the command line and sets the exit code. */
 export async function main(args: readonly string[]): Promise<void> {
+  stopWithReader(process)
   try {
     await makeProgram().parseAsync([...args], { from: 'user' })
   } catch (error) {

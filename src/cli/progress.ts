@@ -59,6 +59,7 @@ export function follow(progress: Progress, event: RunEvent, nowMs: number): void
       progress.evaluation = event
       break
     case 'evaluation-end':
+    case 'run-interrupted':
       progress.evaluation = undefined
   }
 }

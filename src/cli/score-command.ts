@@ -13,6 +13,26 @@ function showRow(row: ScoredRow): string {
   return JSON.stringify({ line: row.line, ...(second === undefined ? first : { chosen: first, rejected: second }) })
 }
 
+interface Output {
+  write(text: string): void
+  close(): void
+}
+
+/** A file, or standard output. The file is opened when there is something to write: no mistake before empties it. */
+function openOutput(path: string | undefined): Output {
+  if (path === undefined) return { write: (text) => process.stdout.write(text), close: () => {} }
+  let fd: number | undefined
+  return {
+    write: (text) => {
+      fd ??= openSync(path, 'w')
+      writeSync(fd, text)
+    },
+    close: () => {
+      if (fd !== undefined) closeSync(fd)
+    },
+  }
+}
+
 export function addScoreCommand(program: Command): void {
   const command = program
     .command('score')
@@ -20,18 +40,18 @@ export function addScoreCommand(program: Command): void {
   addFlags(command, scoreSchema).action(async () => {
     const settings = parseSettings(scoreSchema, command.args, readConfig(command.opts()['config']))
     const { score } = await import('../recipe/score.ts')
-    const { output_path: path } = settings
-    const fd = path === undefined ? undefined : openSync(path, 'w')
+    const output = openOutput(settings.output_path)
+    let count = 0
     let bad = 0
     try {
       for await (const row of score(settings)) {
-        if (fd === undefined) process.stdout.write(`${showRow(row)}\n`)
-        else writeSync(fd, `${showRow(row)}\n`)
+        output.write(`${showRow(row)}\n`)
+        count++
         if ('problem' in row) bad++
       }
     } finally {
-      if (fd !== undefined) closeSync(fd)
+      output.close()
     }
-    if (bad > 0) process.stderr.write(`${bad} rows could not be scored; each says why\n`)
+    if (bad > 0) process.stderr.write(`${bad} of ${count} rows could not be scored; the line of each says why\n`)
   })
 }

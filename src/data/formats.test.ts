@@ -110,7 +110,7 @@ test('quality control, screening and bad problems are dropped with their reason;
 })
 
 test('what is wrong with a row is said in one line that names the place in it', () => {
-  expect(badness(prm800k('x'))).toBe('label.steps: expected a list of at most 1000')
+  expect(badness(prm800k('x'))).toBe('label.steps: expected a list, found string')
   expect(badness(prm800k([{ completions: [{ text: 'a', rating: 2 }] }]))).toBe(
     'label.steps.0.completions.0.rating: Invalid option: expected one of -1|0|1',
   )

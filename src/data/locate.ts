@@ -1,16 +1,24 @@
 /** @file From what a user calls a data set to the file that holds it. */
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { UserError } from '../base/errors.ts'
+import { messageOf, UserError } from '../base/errors.ts'
 
 const DATA_FILE = /\.(jsonl|ndjson|json|parquet)(\.gz)?$/i
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw new UserError(`cannot read ${path}: ${messageOf(error)}`, { cause: error })
+  }
+}
 
 /**
  * The data file at `path`: the file itself, or the only one in a folder.
  * @throws UserError where there is none, or more than one.
  */
 export function findDataFile(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false })
+  const stat = statOf(path)
   if (stat === undefined) {
     const hub = /^[\w.-]+\/[\w.-]+$/.test(path) ? ' If it is a data set of the Hub, download a file of it first.' : ''
     throw new UserError(`there is no file or folder ${path}.${hub}`)

@@ -29,7 +29,11 @@ export const tokenIds = z.custom<readonly number[]>(
 /** A list whose length is checked first: zod makes a record for every element that is wrong. */
 export function list<T>(element: z.ZodType<T>, maximum: number) {
   const isShort = (value: unknown) => Array.isArray(value) && value.length <= maximum
-  return z.custom<unknown[]>(isShort, `expected a list of at most ${maximum}`).pipe(z.array(element))
+  const error = ({ input }: { input?: unknown }): string =>
+    Array.isArray(input)
+      ? `expected a list of at most ${maximum}, found one of ${input.length}`
+      : `expected a list, found ${input === null || input === undefined ? 'none' : typeof input}`
+  return z.custom<unknown[]>(isShort, { error }).pipe(z.array(element))
 }
 
 /** Checks a row: unknown columns are left out, and the first thing that is wrong comes back. */

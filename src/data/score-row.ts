@@ -32,6 +32,10 @@ export function scoreRow(value: unknown): readonly ScoredCompletion[] | Bad {
   const format = detectFormat(value)?.name
   if (format === 'preference') return sidesOf(parsePreference(value))
   if (format === 'pretokenised') return sidesOf(parsePretokenised(value))
+  if (isColumns(value) && value.prompt == null && value.completion == null) {
+    const columns = Object.keys(value).slice(0, 8).join(', ') || 'none'
+    return { bad: `expected columns ids, or prompt and completion, or prompt, chosen and rejected, found ${columns}` }
+  }
   const parsed = parseRow(completionRow, value)
   if ('bad' in parsed) return parsed
   const { prompt, completion } = parsed.row

@@ -16,8 +16,10 @@ import type { InspectSettings } from './command-settings.ts'
 export interface ExampleSide {
   readonly rating: number
   readonly terminal: boolean
-  /** What is scored: tokens where there is a tokenizer, else the text as one piece. */
-  readonly scored: readonly string[]
+  /** The text that is scored, in one run to its end; for rows of token ids without a tokenizer, the ids. */
+  readonly scored: string
+  /** The tokens that are scored; null for text without a tokenizer. */
+  readonly ids: readonly number[] | null
 }
 
 export interface Example {
@@ -69,9 +71,12 @@ function makeExample(group: Group, settings: InspectSettings, tokenizer: Tokeniz
   const encoded = tokenizer === undefined ? undefined : encodeGroups([group], tokenizer, options).groups[0]
   const side = (at: number): ExampleSide => {
     const { content, rating, terminal } = group.members[at]
-    const ids = encoded?.members[at]
-    const text = showSegment(content, undefined) + (terminal ? '' : group.separator)
-    return { rating, terminal, scored: ids === undefined ? [text] : ids.map((id) => tokenizer?.decode([id]) ?? '') }
+    if (tokenizer !== undefined && encoded !== undefined) {
+      const ids = encoded.members[at]
+      return { rating, terminal, scored: tokenizer.decodeContinuation(ids), ids }
+    }
+    const scored = showSegment(content, undefined) + (terminal ? '' : group.separator)
+    return { rating, terminal, scored, ids: typeof content === 'string' ? null : content }
   }
   const { chosen, rejected } = pair
   return { place: group.place, prefix: showPrefix(group, tokenizer), chosen: side(chosen), rejected: side(rejected) }

@@ -1,8 +1,8 @@
 /** @file The folder of a run: who writes in it, what it goes on from, and what it is told. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { UserError } from '../base/errors.ts'
+import { messageOf, UserError } from '../base/errors.ts'
 import { type LineLog, openLineLog, removeFolderDurably, removeTemporaries, writeDurably } from '../base/files.ts'
 import { parseJson } from '../base/lines.ts'
 import { type Lock, lockFolder } from '../base/lock.ts'
@@ -15,7 +15,7 @@ const METRICS = 'metrics.jsonl'
 /** TensorBoard's event files. */
 export const RUNS = 'runs'
 
-const updateLine = z.object({ value: z.looseObject({ update: z.number() }) })
+const metricsLine = z.object({ value: z.looseObject({ kind: z.string(), update: z.number() }) })
 
 export interface RunFolder {
   readonly path: string
@@ -26,7 +26,11 @@ export interface RunFolder {
 
 /** Takes the folder for this process and clears what a killed one left half-written. */
 export function openRunFolder(path: string): RunFolder {
-  mkdirSync(join(path, OWN), { recursive: true })
+  try {
+    mkdirSync(join(path, OWN), { recursive: true })
+  } catch (error) {
+    throw new UserError(`--output_dir ${path}: cannot make this folder: ${messageOf(error)}`, { cause: error })
+  }
   const lock: Lock = lockFolder(path)
   removeTemporaries(path)
   removeTemporaries(join(path, OWN))
@@ -50,7 +54,8 @@ export function findCheckpoint(
   const wanted = settings.resume_from_checkpoint
   if (typeof wanted === 'string') return namedCheckpoint(wanted)
   if (wanted) return newestWhole(folder.path, report)
-  const holdsRun = listCheckpoints(folder.path).length > 0 || existsSync(folder.own(METRICS))
+  // A run that failed before its first update has left nothing to protect.
+  const holdsRun = listCheckpoints(folder.path).length > 0 || sizeOf(folder.own(METRICS)) > 0
   if (holdsRun && !settings.overwrite_output_dir) {
     throw new UserError(
       `${folder.path} holds a run already: say --resume_from_checkpoint to go on with it, ` +
@@ -59,6 +64,10 @@ export function findCheckpoint(
   }
   if (holdsRun) clearRun(folder)
   return undefined
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
 function namedCheckpoint(path: string): CheckpointFolder {
@@ -88,23 +97,33 @@ export interface MetricsLog {
   close(): void
 }
 
-/** Opens the log as it was after `update`: what a killed run wrote beyond its last checkpoint is taken back. */
+/**
+ * Opens the log as it was after `update`; 0 begins anew. What a killed run wrote beyond its last checkpoint is taken
+ * back. An evaluation that was stopped is not in its checkpoint: where its line was added by a run that resumed and was
+ * killed in turn, it is not added again.
+ */
 export function openMetricsLog(folder: RunFolder, update: number): MetricsLog {
   const path = folder.own(METRICS)
-  if (existsSync(path)) {
-    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
-    const kept = lines.filter((line) => lineUpdate(line) <= update)
-    writeDurably(path, kept.map((line) => `${line}\n`).join(''))
-  }
+  const lines = update > 0 && existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
+  const known = new Set<string>()
+  const kept = lines.filter((line) => {
+    const place = placeOf(line)
+    if (place === undefined || place.update > update) return false
+    known.add(`${place.kind} ${place.update}`)
+    return true
+  })
+  writeDurably(path, kept.map((line) => `${line}\n`).join(''))
   const log: LineLog = openLineLog(path)
   return {
-    add: (kind, at, metrics) => log.append(JSON.stringify({ kind, update: at, ...metrics })),
+    add: (kind, at, metrics) => {
+      if (!known.has(`${kind} ${at}`)) log.append(JSON.stringify({ kind, update: at, ...metrics }))
+    },
     sync: log.sync,
     close: log.close,
   }
 }
 
-function lineUpdate(line: string): number {
-  const parsed = updateLine.safeParse(parseJson(Buffer.from(line)))
-  return parsed.success ? parsed.data.value.update : Number.POSITIVE_INFINITY
+function placeOf(line: string): { readonly kind: string; readonly update: number } | undefined {
+  const parsed = metricsLine.safeParse(parseJson(Buffer.from(line)))
+  return parsed.success ? parsed.data.value : undefined
 }

@@ -1,9 +1,11 @@
 /** @file Log-probabilities of completions under a model, with or without an adapter: the `score` command. */
 import { availableParallelism } from 'node:os'
-import { InputError, UserError } from '../base/errors.ts'
+import { InputError } from '../base/errors.ts'
+import type { Row } from '../base/lines.ts'
 import { type Continuation, packContinuations } from '../batch/pack.ts'
 import { findDataFile } from '../data/locate.ts'
 import { readRows } from '../data/rows.ts'
+import type { Bad } from '../data/schema.ts'
 import { scoreRow as completionsOf, type ScoredCompletion } from '../data/score-row.ts'
 import { ortBackend } from '../engine/session.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
@@ -62,6 +64,16 @@ function promptIds(prompt: NonNullable<ScoredCompletion['prompt']>, tokenizer: (
   return typeof prompt.raw === 'string' ? tokenizer().rawPrompt(prompt.raw) : prompt.raw
 }
 
+/** What a row asks to score, or why that cannot be done. */
+function itemsOf(row: Row, tokenizer: () => Tokenizer, vocabularySize: number): readonly Continuation[] | Bad {
+  if ('problem' in row) return { bad: row.problem }
+  const completions = completionsOf(row.value)
+  if ('bad' in completions) return completions
+  const items = completions.map((one) => encodeCompletion(one, tokenizer))
+  const strange = items.flatMap(({ prefix, content }) => [...prefix, ...content]).find((id) => id >= vocabularySize)
+  return strange === undefined ? items : { bad: `token id ${strange} is not in the vocabulary of ${vocabularySize}` }
+}
+
 /** Rows that wait until there are enough tokens for one pass. */
 interface Batch {
   readonly rows: Waiting[]
@@ -101,23 +113,19 @@ export async function* score(settings: ScoreSettings): AsyncGenerator<ScoredRow>
       batch = { rows: [], tokens: 0 }
     }
     for await (const row of readRows(file)) {
-      const read = 'problem' in row ? { bad: row.problem } : completionsOf(row.value)
-      if ('bad' in read) {
-        if (settings.strict) throw new InputError({ file, line: row.line }, 'a row to score', read.bad)
+      const items = itemsOf(row, tokenizer, machine.config.vocabularySize)
+      if ('bad' in items) {
+        if (settings.strict) throw new InputError({ file, line: row.line }, 'a row to score', items.bad)
         yield* empty()
-        yield { line: row.line, problem: read.bad }
+        yield { line: row.line, problem: items.bad }
         continue
       }
-      const items = read.map((one) => encodeCompletion(one, tokenizer))
       const tokens = items.reduce((total, { prefix, content }) => total + prefix.length + content.length, 0)
       if (batch.tokens + tokens > settings.max_row_tokens) yield* empty()
       batch.rows.push({ line: row.line, items })
       batch.tokens += tokens
     }
     yield* empty()
-  } catch (error) {
-    if (error instanceof RangeError) throw new UserError(`${file}: ${error.message}`, { cause: error })
-    throw error
   } finally {
     await machine.dispose()
   }

@@ -139,7 +139,11 @@ export function* encodeTrainText(
       'their oldest steps are left out'
     yield { type: 'warning', message }
   }
-  if (train.groups.length === 0) throw new UserError(`${settings.dataset_path}: no pair is left to train on`)
+  if (train.groups.length === 0) {
+    const reasons = [...train.dropped].map(([reason, { count }]) => `${count} pairs: ${reason}`)
+    const why = reasons.length > 0 ? reasons.join('; ') : 'no prefix has a better and a worse continuation'
+    throw new UserError(`${settings.dataset_path}: no pair is left to train on. ${why}`)
+  }
   if (text.heldOut.length > 0 && heldOut.groups.length === 0) {
     throw new UserError('no pair is left to evaluate on: say --eval_strategy no, or hold more out with --eval_split')
   }

@@ -9,14 +9,22 @@ import { messageOf, UserError } from '../base/errors.ts'
 import { type Bytes, type FileSystem, removeFolderDurably, writeFolderDurably, writeNew } from '../base/files.ts'
 import { sha256File } from '../base/hash.ts'
 import { parseJson } from '../base/lines.ts'
+import { ADAPTER_WEIGHTS } from '../model/adapter-file.ts'
+import { OPTIMIZER, TRAINER_STATE } from './state.ts'
 
 export const MANIFEST = 'manifest.json'
 const VERSION = 1
 
+/** What no run can be resumed without: one file of each row. */
+const NEEDED = [[ADAPTER_WEIGHTS, 'model.safetensors'], [OPTIMIZER], [TRAINER_STATE]]
+
+/** The name of a file in the folder itself. */
+const fileName = z.string().regex(/^\w[\w.-]*$/)
+
 const manifestFields = z.strictObject({
   version: z.literal(VERSION),
   update: z.number().int().nonnegative(),
-  files: z.record(z.string(), z.strictObject({ bytes: z.number().int().nonnegative(), sha256: z.string() })),
+  files: z.record(fileName, z.strictObject({ bytes: z.number().int().nonnegative(), sha256: z.string() })),
 })
 
 /** A folder with the state after an update. */
@@ -74,7 +82,10 @@ export function damageOf({ path, update }: CheckpointFolder): string | undefined
     const manifest = manifestFields.safeParse(parsed.value)
     if (!manifest.success) return `${MANIFEST} is not one of a version that is understood`
     if (manifest.data.update !== update) return `it holds the state after update ${manifest.data.update}`
-    for (const [name, { bytes, sha256 }] of Object.entries(manifest.data.files)) {
+    const { files } = manifest.data
+    const lacking = NEEDED.find((names) => !names.some((name) => Object.hasOwn(files, name)))
+    if (lacking !== undefined) return `${MANIFEST} lists no ${lacking.join(' or ')}`
+    for (const [name, { bytes, sha256 }] of Object.entries(files)) {
       const file = join(path, name)
       if (!existsSync(file)) return `${name} is missing`
       const { size } = statSync(file)

@@ -1,0 +1,168 @@
+/** One writer per folder, between real processes. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect, test } from 'vitest'
+import { UserError } from './errors.ts'
+import { lockFolder } from './lock.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'stepdpo-lock-'))
+const children = new Set<ChildProcess>()
+afterAll(() => {
+  for (const child of children) child.kill('SIGKILL')
+  rmSync(root, { recursive: true })
+})
+
+let count = 0
+function freshFolder(): string {
+  count++
+  const folder = join(root, String(count))
+  mkdirSync(folder)
+  return folder
+}
+
+const script = fileURLToPath(new URL('../../test/storm/holder.ts', import.meta.url))
+
+/** A process that runs test/storm/holder.ts: what it got is read once it is told to go. */
+async function startHolder(...given: string[]) {
+  const child = spawn(process.execPath, ['--import', 'tsx', script, ...given], { stdio: ['pipe', 'pipe', 'inherit'] })
+  children.add(child)
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const read = async (): Promise<unknown> => JSON.parse((await lines.next()).value)
+  await lines.next()
+  return {
+    go: () => {
+      child.stdin.write('go\n')
+      return read()
+    },
+    end: async (signal?: 'SIGKILL') => {
+      const ended = once(child, 'exit')
+      if (signal === undefined) child.stdin.end()
+      else child.kill(signal)
+      await ended
+      children.delete(child)
+    },
+  }
+}
+
+/** A folder whose owner was killed. */
+async function abandonedFolder(): Promise<string> {
+  const folder = freshFolder()
+  const holder = await startHolder('hold', folder)
+  expect(await holder.go()).toBe(true)
+  await holder.end('SIGKILL')
+  return folder
+}
+const abandoned = await abandonedFolder()
+
+/** A folder whose lock names this owner. */
+function lockedBy(pid: number, begun: string, host: string): string {
+  const folder = freshFolder()
+  mkdirSync(join(folder, 'run.lock', `${pid}_${begun}_${host}`), { recursive: true })
+  return folder
+}
+
+/** When a process began, as the kernel counts (field 22 of its stat). */
+function beginningOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[19]
+}
+
+const hasProc = existsSync('/proc/self/stat')
+
+test('of four processes that race for a folder exactly one gets it, a hundred times, half of them from a dead owner', async () => {
+  const folders = Array.from({ length: 100 }, (_, at) => {
+    const folder = freshFolder()
+    if (at % 2 === 0) cpSync(abandoned, folder, { recursive: true })
+    return folder
+  })
+  const racers = await Promise.all(Array.from({ length: 4 }, () => startHolder('race', ...folders)))
+  const results = await Promise.all(racers.map(({ go }) => go()))
+  const winners = folders.map((_, at) => results.filter((won) => Array.isArray(won) && won[at] === true).length)
+  expect(winners).toEqual(folders.map(() => 1))
+  expect(new Set(folders.flatMap((folder) => readdirSync(folder)))).toEqual(new Set(['run.lock']))
+  await Promise.all(racers.map(({ end }) => end()))
+})
+
+test('of processes that take turns none ever meets another', async () => {
+  const folder = freshFolder()
+  const holders = await Promise.all(Array.from({ length: 3 }, () => startHolder('turns', folder, '40')))
+  expect(await Promise.all(holders.map(({ go }) => go()))).toEqual([{ met: 0 }, { met: 0 }, { met: 0 }])
+  expect(readdirSync(folder)).toEqual([])
+  await Promise.all(holders.map(({ end }) => end()))
+})
+
+test('a folder that a living process holds is refused in words, and free when it gives it back', () => {
+  const folder = freshFolder()
+  const lock = lockFolder(folder)
+  const refused = (): unknown => lockFolder(folder)
+  expect(refused).toThrow(UserError)
+  expect(refused).toThrow(`${folder} is in use by process ${process.pid} on ${hostname()}`)
+  lock.release()
+  expect(readdirSync(folder)).toEqual([])
+  lockFolder(folder).release()
+})
+
+test('a killed process holds nothing', () => {
+  const folder = freshFolder()
+  cpSync(abandoned, folder, { recursive: true })
+  expect(readdirSync(join(folder, 'run.lock'))).toHaveLength(1)
+  const lock = lockFolder(folder)
+  expect(readdirSync(join(folder, 'run.lock'))).toEqual([expect.stringMatching(`^${process.pid}_`)])
+  lock.release()
+})
+
+test.skipIf(!hasProc)('a process id that was given to another process since is no owner', () => {
+  lockFolder(lockedBy(process.pid, '1', hostname())).release()
+  expect(() => lockFolder(lockedBy(process.pid, beginningOf(process.pid), hostname()))).toThrow(/in use by process/)
+})
+
+test.skipIf(!hasProc)('a process that has ended but that nobody waited for is no owner', async () => {
+  // `sleep 9` inherits the child of the shell it replaces, and never asks for its end.
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 9'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  children.add(parent)
+  const pid = Number(await once(parent.stdout, 'data'))
+  const state = (): string => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1][0]
+  await expect.poll(state).toBe('Z')
+  lockFolder(lockedBy(pid, beginningOf(pid), hostname())).release()
+})
+
+test('the lock of another machine is respected, whatever its number', () => {
+  const folder = lockedBy(2 ** 22 + 1, '1', 'elsewhere.example')
+  expect(() => lockFolder(folder)).toThrow(/in use by process 4194305 on elsewhere\.example.*remove .*run\.lock/)
+  expect(readdirSync(join(folder, 'run.lock'))).toHaveLength(1)
+})
+
+test('to release what another process holds by now does nothing', async () => {
+  const folder = freshFolder()
+  const mine = lockFolder(folder)
+  mine.release()
+  const holder = await startHolder('hold', folder)
+  expect(await holder.go()).toBe(true)
+  mine.release()
+  expect(() => lockFolder(folder)).toThrow(/in use by process/)
+  await holder.end()
+  lockFolder(folder).release()
+})
+
+test('a lock left without an owner between the two steps of its removal is free', () => {
+  const folder = freshFolder()
+  mkdirSync(join(folder, 'run.lock'))
+  lockFolder(folder).release()
+  expect(readdirSync(folder)).toEqual([])
+})
+
+test('what is no lock of ours is not removed, and named', () => {
+  const folder = freshFolder()
+  writeFileSync(join(folder, 'run.lock'), 'something else')
+  expect(() => lockFolder(folder)).toThrow(/run\.lock could not be taken: ENOTDIR/)
+  expect(readFileSync(join(folder, 'run.lock'), 'utf8')).toBe('something else')
+  expect(readdirSync(folder)).toEqual(['run.lock'])
+})
+
+test('a folder that cannot be written is said in words', () => {
+  expect(() => lockFolder(join(root, 'none'))).toThrow(UserError)
+})
