@@ -6,6 +6,8 @@ export default defineConfig({
     pool: 'forks',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     reporters: ['default', './test/closing-line.ts'],
+    isolate: false, // loads each module once in a process, not once for each file
+    maxWorkers: '100%',
     testTimeout: 60_000,
   },
 })
