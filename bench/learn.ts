@@ -1,31 +1,22 @@
 /**
- * @file The run of peers/torch_learn.py (plain PyTorch and PEFT) repeated: its rows, order, fresh adapter and
- * hyper-parameters. Prints both loss curves. Python's side takes 20 minutes on two cores; without ALL=1 only what it
- * trains on is taken from it, and its recorded figures are in peers/README.md.
+ * @file The run of torch_learn.py (plain PyTorch and PEFT) repeated: npm run bench:learn.
  *
- * STEPDPO_PYTHON: a python with torch, transformers and peft. PEERS: the folder of torch_learn.py, with build/smollm2.
+ * From it come the rows, in its order, and the fresh adapter; its hyper-parameters stand below. Prints our loss curve, and
+ * with ALL=1 that of Python too, which takes a quarter of an hour more; figures of one run are in its README.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type TrainInput, train } from '../src/index.ts'
+import { systemWorld } from '../src/recipe/world.ts'
+import { findPeer, type Peer } from './peer.ts'
 
-const peers = resolve(process.env['PEERS'] ?? '../shared/peers')
-const python = process.env['STEPDPO_PYTHON'] ?? 'python3'
-const environment = { ...process.env, MAXT: '320', NTR: '128', NTE: '76', NT: '2', HF_HUB_OFFLINE: '1' }
-const folder = mkdtempSync(join(tmpdir(), 'stepdpo-learn-'))
-const show = (value: number): string => value.toFixed(4).padStart(8)
+const ROWS = { MAXT: '320', NTR: '128', NTE: '76', NT: '2' }
 
-/** Runs a script of Python and gives what it printed. */
-function runPython(...args: string[]): string {
-  return execFileSync(python, args, { env: environment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-}
-
-try {
-  runPython(new URL('learn.py', import.meta.url).pathname, peers, folder)
-  const settings: TrainInput = {
-    base_model: join(peers, 'build/smollm2'),
+function settingsFor({ model }: Peer, folder: string): TrainInput {
+  return {
+    base_model: model,
     adapter: join(folder, 'adapter'),
     dataset_path: join(folder, 'train.jsonl'),
     eval_dataset_path: join(folder, 'test.jsonl'),
@@ -43,16 +34,27 @@ try {
     save_strategy: 'no',
     report_to: ['none'],
   }
-  for await (const event of train(settings)) {
-    if (event.type === 'update-end') console.log(`update ${event.update} loss ${show(event.metrics['loss'])}`)
+}
+
+async function learn(peer: Peer, folder: string): Promise<void> {
+  await peer.run(fileURLToPath(new URL('learn.py', import.meta.url)), [peer.scripts, folder], ROWS)
+  const world = { ...systemWorld(), environment: { STEPDPO_CACHE: join(folder, 'cache') } }
+  for await (const event of train(settingsFor(peer, folder), world)) {
+    if (event.type === 'update-end') console.log(`update ${event.update} loss ${event.metrics['loss'].toFixed(4)}`)
     if (event.type !== 'evaluation-end') continue
-    const of = (name: string): number => event.metrics[`eval_${name}`]
-    console.log(
-      `held-out ${event.update} acc ${show(of('rewards/accuracies'))} margin ${show(of('rewards/margins'))} ` +
-        `loss ${show(of('loss'))} untrained ${show(of('reference/accuracies'))}`,
-    )
+    const of = (name: string): string => `${name} ${event.metrics[`eval_${name}`].toFixed(4)}`
+    const names = ['rewards/accuracies', 'rewards/margins', 'loss', 'reference/accuracies']
+    console.log(`held-out ${event.update} ${names.map(of).join(' ')}`)
   }
-  if (process.env['ALL'] !== undefined) console.log(runPython(join(peers, 'torch_learn.py')))
-} finally {
-  rmSync(folder, { recursive: true })
+  if (process.env['ALL'] !== undefined) console.log(await peer.run('torch_learn.py', [], ROWS))
+}
+
+const peer = await findPeer(['torch', 'transformers', 'peft'])
+if (peer !== undefined) {
+  const folder = mkdtempSync(join(tmpdir(), 'stepdpo-learn-'))
+  try {
+    await learn(peer, folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }

@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { messageOf } from '../src/base/errors.ts'
@@ -22,13 +22,20 @@ const HOME = join(ROOT, 'build', 'peers')
 export interface Peer {
   /** The folder of the model that the scripts load, in bfloat16; they compute in float32. */
   readonly model: string
-  /** Runs a script with some arguments and gives what it printed. @throws Error with the last that it complained of. */
-  run(script: string, args?: readonly string[]): Promise<string>
+  /** The folder of the scripts. */
+  readonly scripts: string
+  /**
+   * Runs one of the scripts, or another by its whole path, and gives what it printed.
+   * @throws Error with the last that it complained of.
+   */
+  run(script: string, args?: readonly string[], environment?: Environment): Promise<string>
 }
 
-async function python(args: readonly string[]): Promise<string> {
+type Environment = Readonly<Record<string, string>>
+
+async function python(args: readonly string[], environment: Environment = {}): Promise<string> {
   try {
-    const env = { ...process.env, HF_HUB_OFFLINE: '1' }
+    const env = { ...process.env, HF_HUB_OFFLINE: '1', ...environment }
     return (await promisify(execFile)(PYTHON, [...args], { env, maxBuffer: 1 << 26 })).stdout
   } catch (error) {
     // Python's own last line tells more than the command that failed.
@@ -42,7 +49,7 @@ async function preparePeer(): Promise<Peer> {
     const fresh = `${HOME}-${process.pid}`
     try {
       copyScripts(fresh)
-      symlinkSync(join(SHARED, 'models'), join(fresh, 'models'), 'junction')
+      for (const name of ['models', 'data']) symlinkSync(join(SHARED, name), join(fresh, name), 'junction')
       await python([join(fresh, 'peers', 'convert_smollm2.py')])
       renameSync(fresh, HOME)
     } finally {
@@ -50,9 +57,11 @@ async function preparePeer(): Promise<Peer> {
     }
   }
   copyScripts(HOME)
+  const scripts = join(HOME, 'peers')
   return {
-    model: join(HOME, 'peers', 'build', 'smollm2'),
-    run: (script, args = []) => python([join(HOME, 'peers', script), ...args]),
+    model: join(scripts, 'build', 'smollm2'),
+    scripts,
+    run: (script, args = [], environment = {}) => python([resolve(scripts, script), ...args], environment),
   }
 }
 
