@@ -1,9 +1,9 @@
 /** Durable files: every call that can fail does, and a reader still finds the old content or the new. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { folderMaker } from '../../test/folders.ts'
 import { type Fault, failingDisk, faults, shortDisk, watchedDisk } from '../../test/storm/disk.ts'
 import {
   type FileSystem,
@@ -15,16 +15,7 @@ import {
   writeNew,
 } from './files.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'stepdpo-files-'))
-afterAll(() => rmSync(root, { recursive: true }))
-
-let count = 0
-function freshFolder(): string {
-  count++
-  const folder = join(root, String(count))
-  mkdirSync(folder)
-  return folder
-}
+const freshFolder = folderMaker()
 
 /** Everything below a folder: the content of each file by its path. */
 function look(folder: string): Record<string, string> {

@@ -1,29 +1,21 @@
 /** One writer per folder, between real processes. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
+import { folderMaker } from '../../test/folders.ts'
 import { UserError } from './errors.ts'
 import { lockFolder } from './lock.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'stepdpo-lock-'))
+const freshFolder = folderMaker()
 const children = new Set<ChildProcess>()
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL')
-  rmSync(root, { recursive: true })
 })
-
-let count = 0
-function freshFolder(): string {
-  count++
-  const folder = join(root, String(count))
-  mkdirSync(folder)
-  return folder
-}
 
 const script = fileURLToPath(new URL('../../test/storm/holder.ts', import.meta.url))
 
@@ -164,5 +156,5 @@ test('what is no lock of ours is not removed, and named', () => {
 })
 
 test('a folder that cannot be written is said in words', () => {
-  expect(() => lockFolder(join(root, 'none'))).toThrow(UserError)
+  expect(() => lockFolder(join(freshFolder(), 'none'))).toThrow(UserError)
 })

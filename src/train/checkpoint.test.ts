@@ -4,16 +4,15 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { folderMaker } from '../../test/folders.ts'
 import { failingDisk, quickDisk, watchedDisk } from '../../test/storm/disk.ts'
 import { UserError } from '../base/errors.ts'
 import { type FileSystem, removeTemporaries } from '../base/files.ts'
@@ -29,16 +28,7 @@ import {
   writeCheckpoint,
 } from './checkpoint.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'stepdpo-checkpoint-'))
-afterAll(() => rmSync(root, { recursive: true }))
-
-let count = 0
-function freshFolder(): string {
-  count++
-  const folder = join(root, String(count))
-  mkdirSync(folder)
-  return folder
-}
+const freshFolder = folderMaker()
 
 const NAMES = ['adapter_model.safetensors', 'optimizer.safetensors', 'trainer_state.json'] as const
 
@@ -243,6 +233,7 @@ describe('a damaged newest checkpoint is never loaded, the one before it is', ()
   }
 
   const outside = 'a file outside'
+  const elsewhere = join(freshFolder(), 'outside')
   const entry = { bytes: outside.length, sha256: sha256(outside) }
   const edits: [string, (manifest: Manifest) => void][] = [
     ['another version', (manifest) => Object.assign(manifest, { version: 2 })],
@@ -251,7 +242,7 @@ describe('a damaged newest checkpoint is never loaded, the one before it is', ()
     ['files as an array', (manifest) => Object.assign(manifest, { files: [] })],
     ['a path out of the folder', ({ files }) => Object.assign(files, { '../outside': entry })],
     ['a path out of the folder, with backslashes', ({ files }) => Object.assign(files, { '..\\outside': entry })],
-    ['an absolute path', ({ files }) => Object.assign(files, { [join(root, 'outside')]: entry })],
+    ['an absolute path', ({ files }) => Object.assign(files, { [elsewhere]: entry })],
     ['the folder itself', ({ files }) => Object.assign(files, { '.': entry })],
     ...NAMES.map((name): [string, (manifest: Manifest) => void] => [
       `no ${name}`,
@@ -261,7 +252,7 @@ describe('a damaged newest checkpoint is never loaded, the one before it is', ()
   ]
 
   test.each(edits)('a manifest with %s', (_, edit) => {
-    writeFileSync(join(root, 'outside'), outside)
+    writeFileSync(elsewhere, outside)
     const found = harm((folder) => {
       writeFileSync(join(folder, '..', 'outside'), outside)
       editManifest(edit)(folder)
@@ -319,7 +310,7 @@ test('where none is whole it is said, and nothing is deleted', () => {
 
 test('a folder without checkpoints, or that is not there, has no newest', () => {
   expect(findNewest(freshFolder())).toEqual({ update: undefined, reasons: [] })
-  expect(findNewest(join(root, 'none'))).toEqual({ update: undefined, reasons: [] })
+  expect(findNewest(join(freshFolder(), 'none'))).toEqual({ update: undefined, reasons: [] })
 })
 
 test('numbers order checkpoints, not letters, and other names are none', () => {
