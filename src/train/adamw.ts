@@ -26,23 +26,27 @@ export function zeroMoments(length: number): Moments {
 /**
  * One update, in place. The gradient is multiplied by `factor` first, which is how it is clipped.
  * @param time how many updates there were, this one counted.
+ * @returns whether all values and moments are finite.
  */
 export function adamStep(
   { values, gradient, decays }: Learning,
   { first, second }: Moments,
   options: AdamOptions,
   { time, rate, factor }: { readonly time: number; readonly rate: number; readonly factor: number },
-): void {
+): boolean {
   const { beta1, beta2, epsilon, weightDecay } = options
   const keep = decays ? 1 - rate * weightDecay : 1
   const size = rate / (1 - beta1 ** time)
   const spread = Math.sqrt(1 - beta2 ** time)
+  let total = 0 // in float64 no sum of finite float32 overflows
   for (let at = 0; at < values.length; at++) {
     const slope = gradient[at] * factor
     first[at] += (slope - first[at]) * (1 - beta1)
     second[at] = second[at] * beta2 + (1 - beta2) * slope * slope
     values[at] = values[at] * keep - (size * first[at]) / (Math.sqrt(second[at]) / spread + epsilon)
+    total += first[at] + second[at] + values[at]
   }
+  return Number.isFinite(total)
 }
 
 /** The L2 norm of all gradients together. */

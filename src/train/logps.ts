@@ -21,7 +21,8 @@ export async function referenceLogps(machine: Machine, packed: PackedRow, cache:
   const computed = known.includes(undefined) ? await scoreRow(machine, packed.row, weightLayers(machine)) : undefined
   return keys.map((key, at) => {
     const logps = known[at] ?? Float32Array.from(packed.continuations[at], (token) => computed?.[token] ?? Number.NaN)
-    if (known[at] === undefined) cache.put(key, logps)
+    // What is not finite is for the caller to name, not for later runs to find.
+    if (known[at] === undefined && logps.every(Number.isFinite)) cache.put(key, logps)
     let total = 0
     for (const value of logps) total += value
     return total

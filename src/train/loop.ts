@@ -74,7 +74,7 @@ async function runUpdate(training: Training): Promise<RunEvent> {
   } catch (error) {
     if (!(error instanceof NotFiniteError)) throw error
     throw new NotFiniteError(
-      `update ${update + 1}: ${error.message}. Nothing of this update was applied or saved; ` +
+      `update ${update + 1}: ${error.message}. Nothing of this update was saved; ` +
         'go on from the last checkpoint with a smaller --learning_rate or --max_grad_norm',
       { cause: error },
     )

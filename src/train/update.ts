@@ -28,7 +28,7 @@ export interface Objective extends LossOptions {
   readonly packing: PackOptions
 }
 
-/** Training cannot go on: a number is not finite. Nothing of the update has been applied. */
+/** Training cannot go on: a number is not finite. */
 export class NotFiniteError extends UserError {
   override name = 'NotFiniteError'
 }
@@ -112,7 +112,8 @@ function lossGradient(
       referenceRejected: reference[rejected],
     }
     const { value, dChosen, dRejected } = losses[objective.lossType](pair, objective)
-    if (!Number.isFinite(value)) throw new NotFiniteError(describePair({ ...pair, loss: value }))
+    const flaw = flawOf({ ...pair, loss: value })
+    if (flaw !== undefined) throw new NotFiniteError(flaw)
     pairs.add(pair, value, weight)
     dSums[chosen] += (weight / total) * dChosen
     dSums[rejected] += (weight / total) * dRejected
@@ -120,9 +121,10 @@ function lossGradient(
   return dSums
 }
 
-/** What of a pair is not finite: its log-probabilities before the loss that follows from them. */
-function describePair(numbers: Readonly<Record<string, number>>): string {
+/** What of a pair is not finite, if anything: its log-probabilities before the loss that follows from them. */
+function flawOf(numbers: Readonly<Record<string, number>>): string | undefined {
   const [name, value] = Object.entries(numbers).find(([, number]) => !Number.isFinite(number)) ?? []
+  if (name === undefined) return undefined
   return name === 'loss' ? `the loss of a pair is ${value}` : `the log-probability of a pair (${name}) is ${value}`
 }
 
@@ -131,7 +133,10 @@ function firstNotFinite({ parameters }: Learner): string {
   return found === undefined ? 'all tensors together is too large' : `${found.name} is not finite`
 }
 
-/** Applies the gradient to what learns. `time` counts updates from 1. */
+/**
+ * Applies the gradient to what learns. `time` counts updates from 1.
+ * @throws NotFiniteError naming a tensor that, or whose moments, no longer are finite: it must not be saved.
+ */
 export function applyGradient(
   { parameters }: Learner,
   moments: ReadonlyMap<string, Moments>,
@@ -142,6 +147,7 @@ export function applyGradient(
   for (const parameter of parameters) {
     const own = moments.get(parameter.name)
     if (own === undefined) throw new Error(`${parameter.name} has no moments`)
-    adamStep(parameter, own, options, { time, rate, factor })
+    const isWhole = adamStep(parameter, own, options, { time, rate, factor })
+    if (!isWhole) throw new NotFiniteError(`${parameter.name} or its moments after the step are not finite`)
   }
 }
