@@ -1,0 +1,82 @@
+/** @file What a judge is asked and what it answers: a step is scored, the judge abstained, or the call failed. */
+
+/** A solution to be judged, in steps. */
+export interface Solution {
+  readonly problem: string
+  readonly steps: readonly string[]
+  /** A solution that is known to be right. */
+  readonly reference?: string
+}
+
+/** In the words of PRM800K: neutral is neither wrong nor of use. */
+export type StepLabel = 'correct' | 'neutral' | 'incorrect'
+
+/** What became of a call that gave no verdict. */
+export type FailureKind =
+  /** No reply came: refused, reset, timed out. */
+  | 'network'
+  | 'timeout'
+  /** 429 and 503 that did not pass; quota is money that is used up at the provider. */
+  | 'rate-limit'
+  | 'quota'
+  | 'server-error'
+  /** 400, 401, 403, 404, 422: asking again does not help. */
+  | 'refused-request'
+  | 'unauthorized'
+  /** A reply that is no reply of a chat model: HTML, `{}`, an empty body, too large. */
+  | 'malformed-reply'
+  /** The reply ended before its end: a cut stream, `finish_reason: length`. */
+  | 'truncated'
+  | 'content-filter'
+  /** Another model answered than was asked. */
+  | 'wrong-model'
+  /** The text of the reply holds no verdict, or an ambiguous one. */
+  | 'unreadable-verdict'
+  /** The budget does not allow the call: it was not sent. */
+  | 'budget'
+  /** The run was stopped before the call was sent. */
+  | 'stopped'
+  /** Nobody knows whether the provider answered: a process died between sending and noting. */
+  | 'unknown'
+
+export type StepVerdict =
+  /** `score` in [0, 1]: how right the step is, or how likely. `why` is the judge's reason, perhaps empty. */
+  | { readonly state: 'scored'; readonly score: number; readonly label: StepLabel; readonly why: string }
+  | { readonly state: 'abstained'; readonly why: string }
+  | { readonly state: 'failed'; readonly kind: FailureKind; readonly why: string }
+
+/** What judging took. */
+export interface Usage {
+  /** Requests that were answered now; `cached` were answered before and cost nothing. */
+  readonly calls: number
+  readonly cached: number
+  readonly promptTokens: number
+  readonly completionTokens: number
+  /** US dollars; null where a price is not known. */
+  readonly cost: number | null
+}
+
+/** One verdict for each step. */
+export interface StepVerdicts {
+  readonly steps: readonly StepVerdict[]
+  readonly usage: Usage
+}
+
+/** Scores the steps of a solution. Never throws for what a provider does: that is a failed step. */
+export interface StepJudge {
+  /** Names all that its verdicts depend on: provider, model, mode, prompt version. */
+  readonly name: string
+  judge(solution: Solution, signal: AbortSignal): Promise<StepVerdicts>
+}
+
+export const NO_USAGE: Usage = { calls: 0, cached: 0, promptTokens: 0, completionTokens: 0, cost: 0 }
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    calls: a.calls + b.calls,
+    cached: a.cached + b.cached,
+    promptTokens: a.promptTokens + b.promptTokens,
+    completionTokens: a.completionTokens + b.completionTokens,
+    cost: a.cost === null || b.cost === null ? null : a.cost + b.cost,
+  }
+}
