@@ -47,17 +47,21 @@ interface UpdateEnd {
   residentBytes: number
 }
 
+/** JSON in which no control that it lets through (DEL, C1) and no Unicode line end trips a terminal or a reader of lines. */
+export function escapeControls(json: string): string {
+  return json.replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
 /**
  * The event as one line of JSON without its line end, led by the time in UTC. Numbers that JSON lacks become strings:
- * `NaN`, `Infinity` and `-Infinity`, which `Number(…)` in JavaScript and `float(…)` in Python turn back. Controls that
- * JSON lets through (DEL, C1) and Unicode line ends are escaped: no terminal and no reader of lines trips over them.
+ * `NaN`, `Infinity` and `-Infinity`, which `Number(…)` in JavaScript and `float(…)` in Python turn back.
  */
 export function encodeEvent(event: RunEvent, time: Date): string {
   const json = JSON.stringify({ time, ...event }, (_, value: unknown) =>
     typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
   )
-  return json.replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return escapeControls(json)
 }

@@ -52,12 +52,12 @@ test('each format is known by its columns, and rows of other formats are none of
   for (const value of [null, 1, 'text', [{ prompt: 'p' }]]) expect(detectFormat(value)).toBeUndefined()
 })
 
-test('a prm800k row gives the rated completions of each step and goes on with the human or the chosen text', () => {
+test('a prm800k row gives the rated completions of each step and goes on with the chosen or the human text', () => {
   const steps = [
     { completions: [rated('a', 1), rated('b', -1)], human_completion: null, chosen_completion: 0 },
     { completions: [rated('c', -1)], human_completion: { text: 'd', rating: null, source: 'human', flagged: false } },
     { completions: null, human_completion: 'e', chosen_completion: null },
-    // Both: what the person wrote is what the solution goes on with.
+    // Both: what the person wrote besides is a draft, often half a sentence.
     { completions: [rated('f', 1)], human_completion: 'g', chosen_completion: 0 },
     { completions: [rated('h', null)], human_completion: null, chosen_completion: null },
   ]
@@ -69,7 +69,7 @@ test('a prm800k row gives the rated completions of each step and goes on with th
     { candidates: [good('a'), wrong('b')], next: 'a' },
     { candidates: [wrong('c'), good('d')], next: 'd' },
     { candidates: [good('e')], next: 'e' },
-    { candidates: [good('f'), good('g')], next: 'g' },
+    { candidates: [good('f')], next: 'f' },
     { candidates: [{ dropped: 'unrated' }], next: null },
   ])
 })

@@ -8,7 +8,7 @@ import {
   type ReadOptions,
   userPrompt,
 } from './labelled.ts'
-import { list, parseRow, stepText, toLineFeeds } from './schema.ts'
+import { type Bad, list, parseRow, stepText, toLineFeeds } from './schema.ts'
 
 // Phase 1 has solutions of up to 107 steps and steps of up to 56 completions.
 const MAX_STEPS = 1000
@@ -44,36 +44,47 @@ type Step = z.infer<typeof step>
 const schema = z.object({
   is_quality_control_question: z.boolean().nullish(),
   is_initial_screening_question: z.boolean().nullish(),
-  question: z.object({ problem: stepText }),
+  question: z.object({
+    problem: stepText,
+    // Phase 2: the solution that was rated until its first error.
+    pre_generated_steps: list(completionText, MAX_STEPS).nullish(),
+  }),
   label: z.object({ steps: list(step, MAX_STEPS), finish_reason: z.string().nullish() }),
 })
 
 const NEUTRAL_RATING: { readonly [P in NeutralPolicy]: number | null } = { drop: null, negative: -1, positive: 1 }
 
 /**
- * The solution a row followed, with the rated completions at each step. A step a person wrote is a completion of
- * rating 1 and what the solution goes on with; else that is the chosen completion, and without one it ends there.
+ * The solution a row followed, with the rated completions at each step. It goes on with the chosen completion; where none
+ * was chosen, with the step a person wrote, which is a completion of rating 1 then; without either it ends there.
  */
 export function readPrm800k(value: unknown, options: ReadOptions): Reading {
+  const parsed = parsePrm800k(value)
+  if (!('row' in parsed)) return parsed
+  const { question, label } = parsed.row
+  const steps = label.steps.map((labelled) => readStep(labelled, options.neutral))
+  return { labelled: { prompt: userPrompt(question.problem), separator: options.separator, steps } }
+}
+
+/** The row as it stands, but for those that were not meant as data. */
+export function parsePrm800k(value: unknown): { readonly row: z.infer<typeof schema> } | { dropped: string } | Bad {
   const parsed = parseRow(schema, value)
   if ('bad' in parsed) return parsed
-  const { question, label, ...marks } = parsed.row
+  const { label, ...marks } = parsed.row
   if (marks.is_quality_control_question) return { dropped: 'quality control question' }
   if (marks.is_initial_screening_question) return { dropped: 'initial screening question' }
   if (label.finish_reason === 'bad_problem') return { dropped: 'bad problem' }
-  const steps = label.steps.map((labelled) => readStep(labelled, options.neutral))
-  return { labelled: { prompt: userPrompt(question.problem), separator: options.separator, steps } }
+  return parsed
 }
 
 function readStep(labelled: Step, neutral: NeutralPolicy): LabelledStep {
   const { human_completion: human, chosen_completion: chosen } = labelled
   const completions = labelled.completions ?? []
+  const candidates = completions.map((one) => readCompletion(one, neutral))
+  if (chosen != null) return { candidates, next: completions[chosen].text } // what a person wrote besides is a draft
   const written = typeof human === 'string' ? { text: human } : human
-  const rated = written ? [...completions, { ...written, rating: 1 as const }] : completions
-  return {
-    candidates: rated.map((one) => readCompletion(one, neutral)),
-    next: written?.text ?? (chosen == null ? null : completions[chosen].text),
-  }
+  if (written == null) return { candidates, next: null }
+  return { candidates: [...candidates, readCompletion({ ...written, rating: 1 }, neutral)], next: written.text }
 }
 
 function readCompletion({ text, rating, flagged }: Completion, neutral: NeutralPolicy): Candidate {

@@ -297,7 +297,10 @@ describe.skipIf(!existsSync(PRM800K))('on PRM800K', () => {
   }
 
   /** Prefixes with a right and a wrong completion, and their pairs, counted in the plainest way. */
-  function countPlainly(name: string, dropContradictions: boolean) {
+  function countPlainly(
+    name: string,
+    { dropContradictions, keepsDrafts }: { readonly dropContradictions: boolean; readonly keepsDrafts: boolean },
+  ) {
     const sites = new Map<string, Site>()
     for (const line of readFileSync(join(PRM800K, name), 'utf8').trimEnd().split('\n')) {
       const { question, label } = JSON.parse(line)
@@ -310,9 +313,10 @@ describe.skipIf(!existsSync(PRM800K))('on PRM800K', () => {
           if (rating === 1) site.good.push(text)
           if (rating === -1) site.bad.push(text)
         }
-        if (human) site.good.push(human.text)
-        if (!human && chosen === null) break
-        prefix.push(human ? human.text : completions[chosen].text)
+        const written = keepsDrafts || chosen === null ? human : null
+        if (written) site.good.push(written.text)
+        if (!written && chosen === null) break
+        prefix.push(written ? written.text : completions[chosen].text)
       }
     }
     const counted = { groups: 0, pairs: 0, problems: new Set<string>() }
@@ -338,12 +342,13 @@ describe.skipIf(!existsSync(PRM800K))('on PRM800K', () => {
     expect((await countLoaded('official_samples.jsonl', { neutral: 'negative' })).pairs).toBe(36)
   })
 
-  test('phase 1 gives the groups and pairs of a plain count, which before contradictions are 4,152 and 31,910', async () => {
-    const train = countPlainly('phase1_train.jsonl', false)
-    expect(train).toEqual({ groups: 4152, pairs: 31_910, problems: 671 })
-    expect(await countLoaded('phase1_train.jsonl')).toEqual(countPlainly('phase1_train.jsonl', true))
-    expect(await countLoaded('phase1_train.jsonl')).toEqual({ groups: 4150, pairs: 31_833, problems: 671 })
-    expect(await countLoaded('phase1_test.jsonl')).toEqual(countPlainly('phase1_test.jsonl', true))
-    expect(await countLoaded('phase1_test.jsonl')).toEqual({ groups: 414, pairs: 3221, problems: 81 })
+  test('phase 1 gives the groups and pairs of a plain count, which with contradictions and drafts are 4,152 and 31,910', async () => {
+    const everything = { dropContradictions: false, keepsDrafts: true }
+    expect(countPlainly('phase1_train.jsonl', everything)).toEqual({ groups: 4152, pairs: 31_910, problems: 671 })
+    const ours = { dropContradictions: true, keepsDrafts: false }
+    expect(await countLoaded('phase1_train.jsonl')).toEqual(countPlainly('phase1_train.jsonl', ours))
+    expect(await countLoaded('phase1_train.jsonl')).toEqual({ groups: 4148, pairs: 31_816, problems: 671 })
+    expect(await countLoaded('phase1_test.jsonl')).toEqual(countPlainly('phase1_test.jsonl', ours))
+    expect(await countLoaded('phase1_test.jsonl')).toEqual({ groups: 414, pairs: 3214, problems: 81 })
   })
 })
