@@ -3,8 +3,10 @@ import { Command } from 'commander'
 import { messageOf, UsageError, UserError } from '../base/errors.ts'
 import { packageVersion } from '../recipe/version.ts'
 import { addDataCommand } from './data-command.ts'
+import { addEvalCommand } from './eval-command.ts'
 import { throwUsageErrors } from './flags.ts'
 import { addGenerateCommand } from './generate-command.ts'
+import { addJudgeCommand } from './judge-command.ts'
 import { addScoreCommand } from './score-command.ts'
 import { stopWithReader } from './signals.ts'
 import { addTrainCommand } from './train-command.ts'
@@ -17,7 +19,15 @@ function makeProgram(): Command {
   const program = throwUsageErrors(new Command('stepdpo'))
     .description('Step-DPO in TypeScript: trains language models on step preferences with LoRA, inside Node')
     .version(packageVersion())
-  for (const addCommand of [addTrainCommand, addScoreCommand, addGenerateCommand, addDataCommand]) addCommand(program)
+  for (const addCommand of [
+    addTrainCommand,
+    addJudgeCommand,
+    addEvalCommand,
+    addScoreCommand,
+    addGenerateCommand,
+    addDataCommand,
+  ])
+    addCommand(program)
   return program
 }
 

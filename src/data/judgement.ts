@@ -9,9 +9,9 @@ export type StepLabel = z.output<typeof stepLabel>
 export const failureKind = z.enum([
   'network', // no reply came: refused, reset
   'timeout',
-  'rate-limit', // 429 and 503 that did not pass
+  'rate-limit', // 429 that did not pass
   'quota', // the money at the provider is used up
-  'server-error',
+  'server-error', // 5xx that did not pass
   'refused-request', // 400, 404, 422: asking again does not help
   'unauthorized', // 401, 403
   'malformed-reply', // no reply of a chat model: HTML, `{}`, an empty body, too large

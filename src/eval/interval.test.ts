@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { random } from '../base/random.ts'
-import { type Cluster, clusterInterval } from './interval.ts'
+import { bootstrap, type Cluster, clusterInterval } from './interval.ts'
 
 test('one problem alone has an interval of no width, whatever it holds', () => {
   expect(clusterInterval([{ sum: 3, weight: 4 }])).toEqual({ mean: 0.75, low: 0.75, high: 0.75 })
@@ -97,4 +97,34 @@ test('about 95 % of intervals hold the true mean, and far fewer where pairs pass
   const single = ({ sum, weight }: Cluster) =>
     Array.from({ length: weight }, (_, pair) => ({ sum: Number(pair < sum), weight: 1 }))
   expect(coverage(40, single)).toBeLessThan(0.8)
+})
+
+describe('the bootstrap of a statistic', () => {
+  const ratio = ([a, b]: readonly number[]): number => a / b
+
+  test('is not defined where the statistic is not, or where there is nothing', () => {
+    expect(bootstrap([[1, 0]], () => Number.NaN)).toEqual({ value: null, low: null, high: null })
+    expect(bootstrap([], () => 1)).toEqual({ value: null, low: null, high: null })
+  })
+
+  test('leaves out the resamples for which it is not defined', () => {
+    // Of three rows two can say nothing: those resamples that hold the third say 1, the others 0 / 0.
+    const rows = [
+      [0, 0],
+      [0, 0],
+      [2, 2],
+    ]
+    expect(bootstrap(rows, ratio)).toEqual({ value: 1, low: 1, high: 1 })
+  })
+
+  test('of a mean is that of clusters', () => {
+    const rows = simulate(3)
+    const { mean, low, high } = clusterInterval(rows)
+    expect(
+      bootstrap(
+        rows.map(({ sum, weight }) => [sum, weight]),
+        ratio,
+      ),
+    ).toEqual({ value: mean, low, high })
+  })
 })

@@ -1,5 +1,5 @@
 /** @file One question to a chat model and its reply, whoever the provider is. */
-import type { FailureKind } from './port.ts'
+import type { FailureKind } from '../data/judgement.ts'
 
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant'

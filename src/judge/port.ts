@@ -1,4 +1,5 @@
 /** @file What a judge is asked and what it answers: a step is scored, the judge abstained, or the call failed. */
+import type { FailureKind, StepLabel } from '../data/judgement.ts'
 
 /** A solution to be judged, in steps. */
 export interface Solution {
@@ -7,37 +8,6 @@ export interface Solution {
   /** A solution that is known to be right. */
   readonly reference?: string
 }
-
-/** In the words of PRM800K: neutral is neither wrong nor of use. */
-export type StepLabel = 'correct' | 'neutral' | 'incorrect'
-
-/** What became of a call that gave no verdict. */
-export type FailureKind =
-  /** No reply came: refused, reset, timed out. */
-  | 'network'
-  | 'timeout'
-  /** 429 and 503 that did not pass; quota is money that is used up at the provider. */
-  | 'rate-limit'
-  | 'quota'
-  | 'server-error'
-  /** 400, 401, 403, 404, 422: asking again does not help. */
-  | 'refused-request'
-  | 'unauthorized'
-  /** A reply that is no reply of a chat model: HTML, `{}`, an empty body, too large. */
-  | 'malformed-reply'
-  /** The reply ended before its end: a cut stream, `finish_reason: length`. */
-  | 'truncated'
-  | 'content-filter'
-  /** Another model answered than was asked. */
-  | 'wrong-model'
-  /** The text of the reply holds no verdict, or an ambiguous one. */
-  | 'unreadable-verdict'
-  /** The budget does not allow the call: it was not sent. */
-  | 'budget'
-  /** The run was stopped before the call was sent. */
-  | 'stopped'
-  /** Nobody knows whether the provider answered: a process died between sending and noting. */
-  | 'unknown'
 
 export type StepVerdict =
   /** `score` in [0, 1]: how right the step is, or how likely. `why` is the judge's reason, perhaps empty. */

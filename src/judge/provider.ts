@@ -1,0 +1,153 @@
+/** @file Which model a name means: `gpt-4`, `claude-…`, `provider:model[@address]`, `local:PATH`, `arithmetic`, `replay:FILE`. */
+import { UsageError } from '../base/errors.ts'
+import type { ChatModel } from './chat.ts'
+import { anthropicModel } from './providers/anthropic.ts'
+import type { Server } from './providers/http.ts'
+import { openaiModel } from './providers/openai.ts'
+import { createSecret, type Secret } from './secret.ts'
+
+/** A model behind HTTP. `baseUrl`: where the user named an address. */
+export interface ChatName {
+  readonly kind: 'chat'
+  readonly provider: Provider
+  readonly model: string
+  readonly baseUrl?: string
+}
+
+export type JudgeName =
+  | ChatName
+  /** A model of ours, run by our engine. */
+  | { readonly kind: 'local'; readonly path: string }
+  /** The rule that evaluates equations. */
+  | { readonly kind: 'arithmetic' }
+  /** A file of recorded replies. */
+  | { readonly kind: 'replay'; readonly file: string }
+
+export type Provider = 'openai' | 'anthropic' | 'vllm' | 'ollama' | 'openrouter' | 'llamacpp' | 'groq' | 'gemini'
+
+interface Habits {
+  readonly baseUrl: string
+  readonly keyVariable: string
+  readonly needsKey: boolean
+}
+
+const PROVIDERS: { readonly [P in Provider]: Habits } = {
+  openai: { baseUrl: 'https://api.openai.com/v1', keyVariable: 'OPENAI_API_KEY', needsKey: true },
+  anthropic: { baseUrl: 'https://api.anthropic.com', keyVariable: 'ANTHROPIC_API_KEY', needsKey: true },
+  vllm: { baseUrl: 'http://127.0.0.1:8000/v1', keyVariable: 'VLLM_API_KEY', needsKey: false },
+  ollama: { baseUrl: 'http://127.0.0.1:11434/v1', keyVariable: 'OLLAMA_API_KEY', needsKey: false },
+  openrouter: { baseUrl: 'https://openrouter.ai/api/v1', keyVariable: 'OPENROUTER_API_KEY', needsKey: true },
+  llamacpp: { baseUrl: 'http://127.0.0.1:8080/v1', keyVariable: 'LLAMA_API_KEY', needsKey: false },
+  groq: { baseUrl: 'https://api.groq.com/openai/v1', keyVariable: 'GROQ_API_KEY', needsKey: true },
+  gemini: {
+    baseUrl: 'https://generativelanguage.googleapis.com/v1beta/openai',
+    keyVariable: 'GEMINI_API_KEY',
+    needsKey: true,
+  },
+}
+
+const KNOWN = `${Object.keys(PROVIDERS).join(', ')}, local:PATH, replay:FILE and arithmetic`
+const DEFAULT_TIMEOUT_MS = 120_000
+
+/** Names of models that tell their provider; `ft:` are OpenAI's fine-tuned ones. */
+const VENDORS: readonly (readonly [Provider, RegExp])[] = [
+  ['openai', /^(?:gpt-(?!oss)|chatgpt-|o\d|ft:)/],
+  ['anthropic', /^claude-/],
+]
+
+/** @throws UsageError for a name that no provider is known for. */
+export function parseJudgeName(name: string): JudgeName {
+  if (name === 'arithmetic') return { kind: 'arithmetic' }
+  const vendor = VENDORS.find(([, names]) => names.test(name))?.[0]
+  if (vendor !== undefined) return parseChatName(vendor, name)
+  const colon = name.indexOf(':')
+  const [prefix, rest] = colon < 0 ? [name, ''] : [name.slice(0, colon), name.slice(colon + 1)]
+  if (colon < 0) {
+    throw new UsageError(`who serves '${name}'? Write provider:model, e.g. ollama:${name}. Known: ${KNOWN}`)
+  }
+  if (rest === '') throw new UsageError(`'${name}' names no model or file after the colon`)
+  if (prefix === 'local') return { kind: 'local', path: rest }
+  if (prefix === 'replay') return { kind: 'replay', file: rest }
+  if (isProvider(prefix)) return parseChatName(prefix, rest)
+  throw new UsageError(`unknown provider '${prefix}'. Known: ${KNOWN}. For a tag of Ollama, write ollama:${name}`)
+}
+
+function isProvider(name: string): name is Provider {
+  return Object.hasOwn(PROVIDERS, name)
+}
+
+/** An `@` is part of the model's name but before an address. */
+function parseChatName(provider: Provider, text: string): ChatName {
+  const at = text.search(/@https?:\/\//i)
+  const model = at < 0 ? text : text.slice(0, at)
+  if (!/^[\x21-\x7e]+$/.test(model)) throw new UsageError(`'${model}' is not the name of a model`)
+  return at < 0
+    ? { kind: 'chat', provider, model }
+    : { kind: 'chat', provider, model, baseUrl: parseAddress(text.slice(at + 1)) }
+}
+
+/** The message does not quote the address: it may hold a password. */
+function parseAddress(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw new UsageError(
+      'the address after @ must be like https://host:port/path, without user, password, query and fragment: ' +
+        'a key goes into its environment variable',
+    )
+  }
+  return url.href.replace(/\/+$/, '')
+}
+
+export interface ChatOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** For a whole request; 120 s without it. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * The model of a name. Nothing is loaded or sent before it is asked. Where the user named an address, no key is needed,
+ * but the provider's is sent there if it is set.
+ * @throws UsageError for a key that is missing.
+ */
+export function createChatModel(
+  name: ChatName,
+  { environment, timeoutMs = DEFAULT_TIMEOUT_MS }: ChatOptions,
+): ChatModel {
+  const { provider, model, baseUrl } = name
+  const habits = PROVIDERS[provider]
+  const key = readKey(environment, habits.keyVariable)
+  if (key === undefined && habits.needsKey && baseUrl === undefined) throw missingKey(provider, habits.keyVariable)
+  const secret = key === undefined ? undefined : createSecret(key)
+  const isAnthropic = provider === 'anthropic'
+  const server: Server = {
+    name: `${provider}:${model}${baseUrl === undefined ? '' : `@${baseUrl}`}`,
+    secrets: secret === undefined ? [] : [secret],
+    // The library for Anthropic appends /v1 itself.
+    baseUrl: isAnthropic ? (baseUrl ?? habits.baseUrl).replace(/\/v1$/, '') : (baseUrl ?? habits.baseUrl),
+    authorize: () => (secret === undefined ? new Headers() : keyHeader(isAnthropic, secret)),
+    timeoutMs,
+    now: Date.now,
+  }
+  return isAnthropic
+    ? anthropicModel(server, model)
+    : openaiModel(server, model, provider === 'openai' && baseUrl === undefined)
+}
+
+function keyHeader(isAnthropic: boolean, secret: Secret): Headers {
+  return new Headers(isAnthropic ? { 'x-api-key': secret.reveal() } : { authorization: `Bearer ${secret.reveal()}` })
+}
+
+function readKey(environment: ChatOptions['environment'], variable: string): string | undefined {
+  const key = environment[variable]?.trim() ?? ''
+  if (key === '') return undefined
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new UsageError(`${variable} holds characters that cannot be part of a key`)
+  return key
+}
+
+function missingKey(provider: Provider, variable: string): UsageError {
+  const other = provider === 'anthropic' ? 'openai:…' : 'anthropic:…'
+  return new UsageError(
+    `${variable} is not set. Set it, or use --reward_model ${other}, vllm:MODEL@http://localhost:8000/v1, ` +
+      'ollama:MODEL, local:PATH, or arithmetic',
+  )
+}

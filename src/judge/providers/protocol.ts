@@ -1,0 +1,107 @@
+/** @file A chat model from what is particular to a vendor: how a request is sent, and how its reply is to be read. */
+import { z } from 'zod'
+import {
+  ChatError,
+  type ChatErrorFacts,
+  type ChatModel,
+  type ChatReply,
+  type ChatRequest,
+  type ScoredToken,
+} from '../chat.ts'
+import { redactKeys } from '../secret.ts'
+import { type Accepted, createDialect, type Dialect, type ReplyForm } from './dialect.ts'
+import { type Server, sendOnce } from './http.ts'
+import type { Speaker } from './http-error.ts'
+import { isSameModel } from './model-fit.ts'
+
+/** What a vendor's reply says, in one vocabulary. */
+export interface Answer {
+  readonly model: string
+  readonly text: string
+  /** How the reply ended: `unsaid` where it does not tell that it is whole. */
+  readonly end: 'whole' | 'length' | 'filtered' | 'unsaid'
+  readonly usage: { readonly promptTokens: number; readonly completionTokens: number }
+  readonly logprobs: readonly ScoredToken[] | null
+}
+
+/** `Body`: the part of a reply that is read. A reply without it, also one without usage, is malformed. */
+export interface Protocol<Client, Body> {
+  readonly server: Server
+  readonly model: string
+  /** What is known of the model beforehand. */
+  readonly start: Accepted
+  readonly body: z.ZodType<Body>
+  /** Loads the vendor's library, before the time of a request begins. */
+  connect(): Promise<Client>
+  /** Sends one HTTP request. */
+  send(client: Client, asked: { request: ChatRequest; sent: Accepted; signal: AbortSignal }): Promise<unknown>
+  /** `form`: how the schema was asked for; `text` where none was. */
+  read(body: Body, form: ReplyForm, request: ChatRequest): Answer
+}
+
+/** A count of tokens. */
+export const tokenCount = z.number().int().nonnegative()
+
+export function protocolModel<Client, Body>(protocol: Protocol<Client, Body>): ChatModel {
+  const { server, model, start } = protocol
+  const dialect = createDialect(start)
+  let connecting: Promise<Client> | undefined
+  return {
+    name: server.name,
+    model,
+    get hasLogprobs() {
+      return dialect.hasLogprobs
+    },
+    complete: async (request, signal) => {
+      connecting ??= protocol.connect()
+      const client = await connecting
+      const sent = dialect.current
+      try {
+        const reply = await sendOnce(server, signal, (callSignal) =>
+          protocol.send(client, { request, sent, signal: callSignal }),
+        )
+        const parsed = protocol.body.safeParse(reply)
+        if (!parsed.success) throw malformed(server, `has no fitting '${parsed.error.issues[0].path.join('.')}'`)
+        const answer = protocol.read(parsed.data, request.schema === null ? 'text' : sent.form, request)
+        return wholeReply(answer, { speaker: server, model, dialect, sent, request })
+      } catch (error) {
+        throw error instanceof ChatError ? dialect.learn(error, sent, request) : error
+      }
+    },
+  }
+}
+
+/** An answer that may be anything, paid or not. */
+export function malformed(speaker: Speaker, problem: string): ChatError {
+  const facts: ChatErrorFacts = { kind: 'malformed-reply', isTransient: true, maybePaid: true }
+  return new ChatError(`${speaker.name}: the reply ${problem}`, facts)
+}
+
+interface Asked {
+  readonly speaker: Speaker
+  readonly model: string
+  readonly dialect: Dialect
+  readonly sent: Accepted
+  readonly request: ChatRequest
+}
+
+/**
+ * The reply, where it is whole and of the model that was asked, without the keys that it may echo.
+ * @throws ChatError with the usage for one that is not: it is paid all the same.
+ */
+export function wholeReply(answer: Answer, { speaker, model, dialect, sent, request }: Asked): ChatReply {
+  const answered = redactKeys(answer.model, speaker.secrets)
+  const text = redactKeys(answer.text, speaker.secrets)
+  const fail = (kind: ChatErrorFacts['kind'], problem: string, isTransient = false): never => {
+    const facts: ChatErrorFacts = { kind, isTransient, maybePaid: true, usage: answer.usage }
+    throw new ChatError(`${speaker.name}: ${problem}`, facts)
+  }
+  if (!isSameModel(model, answered)) return fail('wrong-model', `another model answered: ${answered.slice(0, 100)}`)
+  if (answer.end === 'filtered') return fail('content-filter', 'the reply was filtered or refused')
+  if (answer.end === 'length') return fail('truncated', `the reply is longer than ${request.maxTokens} tokens`)
+  if (answer.end === 'unsaid') return fail('malformed-reply', 'the reply does not say that it is whole', true)
+  if (text.trim() === '') return fail('malformed-reply', 'the reply holds no text', true)
+  const logprobs = request.topLogprobs > 0 ? answer.logprobs : null
+  const form = dialect.accept({ text, hasLogprobs: logprobs !== null }, sent, request)
+  return { text, form, model: answered, ...answer.usage, logprobs }
+}
