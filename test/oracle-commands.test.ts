@@ -1,4 +1,5 @@
 /** `score` and greedy decoding against transformers, also on the real model where it is at hand. */
+
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +16,7 @@ import { scoreSchema } from '../src/recipe/command-settings.ts'
 import { type ScoredRow, score } from '../src/recipe/score.ts'
 import { loadTokenizer } from '../src/text/tokenizer.ts'
 import { oracleJson, oraclePath, oracleTensors, relativeError } from './oracle.ts'
+import { isSlow } from './slow.ts'
 
 const cpu = ortBackend({ threads: 2 })
 const folder = mkdtempSync(join(tmpdir(), 'stepdpo-score-'))
@@ -131,14 +133,15 @@ describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Inst
     await machine.dispose()
   })
 
-  test('40 greedy tokens equal those of transformers', async () => {
+  test('greedy tokens equal those of transformers: 8 of each text, all 40 in the slow stage', async () => {
     const machine = load()
     const tokenizer = loadTokenizer(smollm2)
     for (const { prompt_ids, generated, text } of reference().greedy) {
-      const options = { maxNewTokens: generated.length, endIds: [] }
+      const count = isSlow ? generated.length : 8
+      const options = { maxNewTokens: count, endIds: [] }
       const ids = await collect(decodeGreedily(machine, weightLayers(machine), prompt_ids, options))
-      expect(ids).toEqual(generated)
-      expect(tokenizer.decode(ids)).toBe(text)
+      expect(ids).toEqual(generated.slice(0, count))
+      expect(text.startsWith(tokenizer.decode(ids))).toBe(true)
     }
     await machine.dispose()
   })

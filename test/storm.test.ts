@@ -14,11 +14,11 @@ import { openMetricsLog, openRunFolder } from '../src/recipe/run-folder.ts'
 import { train } from '../src/recipe/train.ts'
 import { damageOf, listCheckpoints } from '../src/train/checkpoint.ts'
 import { makeSite, outcome, runToEnd, settingsFor, testWorld } from './run.ts'
+import { isSlow } from './slow.ts'
 
-const isLong = process.env.STEPDPO_STORM === '1'
 /** Kills in all, and the seeds of the runs that share them. */
-const SEEDS = isLong ? [1, 2, 3, 4, 5, 6] : [1]
-const KILLS_PER_RUN = isLong ? 20 : 4
+const SEEDS = isSlow ? [1, 2, 3, 4, 5, 6] : [1]
+const KILLS_PER_RUN = isSlow ? 20 : 2
 
 const site = makeSite()
 afterAll(() => rmSync(site.folder, { recursive: true }), 60_000)

@@ -9,7 +9,11 @@ import { afterAll, expect, test } from 'vitest'
 import { random } from '../../src/base/random.ts'
 import { openLedger, readLedger } from '../../src/judge/ledger.ts'
 import { folderMaker } from '../folders.ts'
+import { isSlow } from '../slow.ts'
 import { capOf } from './caps.ts'
+
+/** Admissions for each cap that each process asks for. */
+const EACH = isSlow ? 5000 : 1000
 
 const freshFolder = folderMaker()
 const script = fileURLToPath(new URL('spender.ts', import.meta.url))
@@ -62,9 +66,9 @@ async function readPeaks(folder: string, sent: ReadonlySet<string>): Promise<Map
   return peaks
 }
 
-test('100 caps, 10,000 admissions for each, in 2 processes: 0 overshoot, and what is left would not have paid for more', async () => {
+test(`100 caps, ${2 * EACH} admissions for each, in 2 processes: 0 overshoot, and what is left would not have paid for more`, async () => {
   const folder = freshFolder()
-  const spenders = [1, 2].map((seed) => startSpender(folder, seed, 100, 5000))
+  const spenders = [1, 2].map((seed) => startSpender(folder, seed, 100, EACH))
   const ends = await Promise.all(spenders.map(({ ended }) => ended))
   const sent = readSent(folder, [1, 2])
   expect(ends.map(({ code }) => code)).toEqual([0, 0])
@@ -76,7 +80,7 @@ test('100 caps, 10,000 admissions for each, in 2 processes: 0 overshoot, and wha
     const charged = sent.reduce((sum, request) => sum + (request.run === name ? request.cost : 0), 0)
     expect(peaks.get(name) ?? 0).toBeLessThanOrEqual(capOf(run))
     expect(ledger.account(name)).toEqual({ settled: charged, reserved: 0 })
-    // Reservations are drawn from 0 to 999: among 10,000 asks some would have fitted into as little as this.
+    // Reservations are drawn from 0 to 999: among so many asks some would have fitted into as little as this.
     expect(capOf(run) - charged).toBeLessThan(1000)
   }
   expect(ledger.damagedCount()).toBe(0)
@@ -86,7 +90,7 @@ test('100 caps, 10,000 admissions for each, in 2 processes: 0 overshoot, and wha
 test('processes that are killed while they spend: all that was sent is in the ledger, and counts with all that it may cost', async () => {
   const folder = freshFolder()
   const source = random(4, 'kills')
-  const seeds = Array.from({ length: 6 }, (_, index) => index + 10)
+  const seeds = Array.from({ length: isSlow ? 6 : 2 }, (_, index) => index + 10)
   for (let at = 0; at < seeds.length; at += 2) {
     const pair = seeds.slice(at, at + 2).map((seed) => startSpender(folder, seed, 100, 400))
     await Promise.all(pair.map(({ ready }) => ready))

@@ -20,9 +20,10 @@ import { modes } from '../../src/judge/modes.ts'
 import type { Solution, StepVerdict } from '../../src/judge/port.ts'
 import { createChatModel, parseJudgeName } from '../../src/judge/provider.ts'
 import { folderMaker } from '../folders.ts'
+import { isSlow } from '../slow.ts'
 import type { Served } from './server.ts'
 
-const STEPS = process.env['STEPDPO_STORM'] === undefined ? 400 : 5000
+const STEPS = isSlow ? 5000 : 400
 const CONCURRENCY = 32
 /** Waiting is this much shorter than it says. */
 const HASTE = 400
