@@ -35,17 +35,21 @@ try {
   })
   const world = { ...systemWorld(), environment: { STEPDPO_CACHE: folder } }
   const parts = await openJudge({ settings, world, run: 'bench', purpose: 'bench' })
-  const judge = (at: number, count: number) =>
-    parts.judge.judge(
-      { problem: `problem ${at}`, steps: Array.from({ length: count }, (_, step) => `step ${at}.${step} says`) },
-      world.signal,
-    )
-  await judge(-1, CONCURRENCY) // loads the library, opens the connections
+  /** Solutions of five steps, all asked at once: the limits let through as many as they may. */
+  const judge = async (round: number, count: number) => {
+    const solutions = Array.from({ length: count / 5 }, (_, at) => ({
+      problem: `problem ${round}.${at}`,
+      steps: ['a', 'b', 'c', 'd', 'e'].map((letter) => `${at} ${letter} says`),
+    }))
+    const judged = await Promise.all(solutions.map((solution) => parts.judge.judge(solution, world.signal)))
+    return judged.flatMap(({ steps }) => steps)
+  }
+  await judge(-1, 100) // loads the library, opens the connections
   const memory: number[] = []
   const started = performance.now()
   let failed = 0
   for (let at = 0; at < STEPS / 1000; at++) {
-    const { steps } = await judge(at, 1000)
+    const steps = await judge(at, 1000)
     failed += steps.filter(({ state }) => state !== 'scored').length
     memory.push(process.memoryUsage.rss() / 1e6)
   }
