@@ -1,6 +1,7 @@
 /** @file Measures a judge on labelled solutions: the `eval processbench` command. Judges first what was not judged yet. */
 import { basename, join, resolve } from 'node:path'
 import { writeDurably } from '../base/files.ts'
+import { escapeControls } from '../data/events.ts'
 import type { JudgeEvent } from '../data/judge-events.ts'
 import { type JudgedSolution, type JudgeReport, reportJudge } from '../eval/judge-report.ts'
 import { judgeFile, loadRows, readJudgements } from './judge.ts'
@@ -17,6 +18,8 @@ export interface JudgeEvaluation {
   readonly spent: number
   /** The report as Markdown. */
   readonly text: string
+  /** All but the text, as one line of JSON. */
+  readonly json: string
 }
 
 /** @throws UserError as `judgeFile`. Undefined where the run was stopped, or was a dry one. */
@@ -48,9 +51,10 @@ export async function* evalJudge(
   const report = reportJudge(solutions)
   const data = basename(settings.dataset_path)
   const text = judgeReportText({ judge, data, report, spent })
-  writeDurably(join(folder, 'report.json'), `${JSON.stringify({ judge, data, spent, report }, replaceMaps, 2)}\n`)
+  const facts = { type: 'evaluation', judge, data, spent, report }
+  writeDurably(join(folder, 'report.json'), `${JSON.stringify(facts, replaceMaps, 2)}\n`)
   writeDurably(join(folder, 'report.md'), text)
-  return { judge, data, report, spent, text }
+  return { judge, data, report, spent, text, json: escapeControls(JSON.stringify(facts, replaceMaps)) }
 }
 
 function replaceMaps(_: string, value: unknown): unknown {
