@@ -57,7 +57,8 @@ function pairsOf(solution: JudgedSolution, threshold: number): (readonly [string
   ])
 }
 
-function outcomesOf(solution: JudgedSolution): Outcome[] {
+/** The scores of steps that people called right or wrong, with what they called them. */
+export function outcomesOf(solution: JudgedSolution): Outcome[] {
   const labels = stepLabels(solution)
   return solution.verdicts.flatMap((verdict, at) => {
     const label = labels[at]

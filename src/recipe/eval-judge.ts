@@ -3,10 +3,11 @@ import { basename, join, resolve } from 'node:path'
 import { writeDurably } from '../base/files.ts'
 import { escapeControls } from '../data/events.ts'
 import type { JudgeEvent } from '../data/judge-events.ts'
-import { type JudgedSolution, type JudgeReport, reportJudge } from '../eval/judge-report.ts'
+import { fitCalibration } from '../eval/calibration.ts'
+import { type JudgedSolution, type JudgeReport, outcomesOf, reportJudge } from '../eval/judge-report.ts'
 import { judgeFile, loadRows, readJudgements } from './judge.ts'
 import { judgeReportText } from './judge-report-text.ts'
-import type { JudgeFileSettings } from './judge-settings.ts'
+import type { EvalJudgeSettings } from './judge-settings.ts'
 import type { World } from './world.ts'
 
 /** A report, with what it is of. */
@@ -24,7 +25,7 @@ export interface JudgeEvaluation {
 
 /** @throws UserError as `judgeFile`. Undefined where the run was stopped, or was a dry one. */
 export async function* evalJudge(
-  settings: JudgeFileSettings,
+  { fit_calibration: kind, ...settings }: EvalJudgeSettings,
   world: World,
 ): AsyncGenerator<JudgeEvent, JudgeEvaluation | undefined> {
   let judge = ''
@@ -49,6 +50,10 @@ export async function* evalJudge(
     return [{ verdicts: judgement.steps, score: judgement.score, label, labels, finalCorrect, category }]
   })
   const report = reportJudge(solutions)
+  if (kind !== undefined) {
+    const calibration = fitCalibration(kind, solutions.flatMap(outcomesOf))
+    writeDurably(join(folder, 'calibration.json'), `${JSON.stringify(calibration, null, 2)}\n`)
+  }
   const data = basename(settings.dataset_path)
   const text = judgeReportText({ judge, data, report, spent })
   const facts = { type: 'evaluation', judge, data, spent, report }

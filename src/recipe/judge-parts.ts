@@ -20,6 +20,7 @@ import { replayModel } from '../judge/providers/replay.ts'
 import { DEFAULT_RETRY } from '../judge/retry.ts'
 import { builtInShots, readShots } from '../judge/shots.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
+import { calibrated, readCalibration } from './calibrated.ts'
 import type { JudgeSettings } from './judge-settings.ts'
 import { openModel } from './score.ts'
 import type { World } from './world.ts'
@@ -150,6 +151,7 @@ export async function openJudge(place: Place): Promise<JudgeParts> {
   if (consensus !== undefined && consensus > names.length) {
     throw new UsageError(`--consensus ${consensus}: there are ${names.length} judges in --reward_model`)
   }
+  const calibration = settings.calibration === undefined ? undefined : readCalibration(settings.calibration)
   const ledger = await openLedger(ledgerPath(cacheFolder(world.environment)), { now: world.now })
   const budget = createBudget(ledger, run, settings.max_cost ?? null)
   const prices = settings.prices === undefined ? undefined : readPrices(settings.prices)
@@ -167,8 +169,9 @@ export async function openJudge(place: Place): Promise<JudgeParts> {
     throw error
   }
   const judges = members.map(({ judge }) => judge)
+  const asked = panel(judges, consensus)
   return {
-    judge: panel(judges, consensus),
+    judge: calibration === undefined ? asked : calibrated(asked, calibration),
     members: judges,
     plan: (solutions) => members.flatMap((member) => planOf(member, solutions)),
     spent: () => {

@@ -1,10 +1,13 @@
 /** @file The settings of judging: those of a judge, for every command that asks one, and those of `judge` itself. */
 import { z } from 'zod'
+import type { CalibrationKind } from '../eval/calibration.ts'
 import { AGGREGATIONS } from '../judge/aggregate.ts'
 import type { ModeName } from '../judge/modes.ts'
 import { SPLITTERS } from '../text/steps.ts'
 
 const count = z.number().int().positive()
+
+const CALIBRATION_KINDS = ['temperature', 'platt', 'isotonic'] as const satisfies readonly CalibrationKind[]
 
 const modeNames = ['solution', 'step', 'first_error', 'probability'] as const satisfies readonly ModeName[]
 
@@ -38,6 +41,10 @@ const askedFields = {
   top_p: z.number().gt(0).max(1).optional().meta({ group: 'Judge', description: 'of replies' }),
   seed: z.number().int().optional().meta({ group: 'Judge', description: 'for providers that take one' }),
   judge_max_tokens: count.default(2048).meta({ group: 'Judge', description: 'tokens of a reply at most' }),
+  calibration: z.string().optional().meta({
+    group: 'Judge',
+    description: 'file of a fitted calibration (eval processbench --fit_calibration): scores become chances',
+  }),
   aggregation: z.enum(AGGREGATIONS).default('product').meta({
     group: 'Judge',
     description: 'how scores of steps become the score of a solution',
@@ -89,3 +96,13 @@ const fileFields = {
 
 export const judgeSchema = z.strictObject({ ...judgeFields, ...fileFields })
 export type JudgeFileSettings = z.output<typeof judgeSchema>
+
+export const evalJudgeSchema = z.strictObject({
+  ...judgeFields,
+  ...fileFields,
+  fit_calibration: z.enum(CALIBRATION_KINDS).optional().meta({
+    group: 'Judge',
+    description: 'fit a map from scores to chances on this file, to calibration.json',
+  }),
+})
+export type EvalJudgeSettings = z.output<typeof evalJudgeSchema>

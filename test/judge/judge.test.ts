@@ -107,6 +107,23 @@ describe('a file', () => {
     expect(next.value?.text).toContain('| with an error | 9 | 9 |')
   })
 
+  test('a calibration that was fitted on one file turns the scores of another into chances', async () => {
+    const fitted = evalJudge({ ...settings, fit_calibration: 'platt' }, world)
+    while (!(await fitted.next()).done);
+    const calibration = join(folder, 'out', 'calibration.json')
+    const other = { ...settings, output_dir: join(folder, 'calibrated'), calibration }
+    const made = ofType(await collect(judgeFile(other, world)), 'judgement-made')
+    const scores = made.flatMap(({ judgement }) =>
+      judgement.steps.flatMap((step) => (step.state === 'scored' ? step.score : [])),
+    )
+    // 18 right and 9 wrong steps, all told apart: Platt's targets are (18 + 1) / (18 + 2) and 1 / (9 + 2).
+    expect(new Set(scores.map((score) => score.toFixed(2)))).toEqual(new Set(['0.95', '0.09']))
+    writeFileSync(calibration, '{"kind": "magic"}')
+    await expect(collect(judgeFile(other, world))).rejects.toThrow(
+      /calibration.json.*a calibration that eval has fitted/,
+    )
+  })
+
   test('no byte that was written holds the key', () => {
     for (const name of [
       'judgements.jsonl',
