@@ -178,6 +178,7 @@ async function tryOnce(
     const isReply = !(result instanceof ChatError)
     const usage = isReply ? result : result.facts.usage
     taken = usage === undefined ? null : usage.promptTokens + usage.completionTokens
+    slot.leave(taken) // the next may be sent while this one is noted
     const charge = isReply || result.facts.maybePaid ? chargeOf(usage, reserved, price) : price === null ? null : 0
     const common = { id, key, run: budget.run, cost: charge }
     if (isReply) await budget.settle({ type: 'reply', ...common, reply: result })
