@@ -92,16 +92,16 @@ test('processes that are killed while they spend: all that was sent is in the le
   const source = random(4, 'kills')
   const seeds = Array.from({ length: isSlow ? 6 : 2 }, (_, index) => index + 10)
   for (let at = 0; at < seeds.length; at += 2) {
-    const pair = seeds.slice(at, at + 2).map((seed) => startSpender(folder, seed, 100, 400))
+    const pair = seeds.slice(at, at + 2).map((seed) => startSpender(folder, seed, 100, 400, 50))
     await Promise.all(pair.map(({ ready }) => ready))
     for (const { child } of pair) {
-      await delay(100 + source.below(200))
+      await delay(100 + source.below(200)) // replies take 50 ms: some are always on their way
       child.kill('SIGKILL')
     }
     await Promise.all(pair.map(({ ended }) => ended))
   }
   const sent = readSent(folder, seeds)
-  expect(sent.length).toBeGreaterThan(100)
+  expect(sent.length).toBeGreaterThan(10)
   const ids = new Set(sent.map(({ id }) => id))
   const peaks = await readPeaks(folder, ids)
   const ledger = await openLedger(join(folder, 'ledger.jsonl'), { now: () => new Date() })

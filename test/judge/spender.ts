@@ -1,10 +1,10 @@
 /**
  * @file Spends money from a ledger as fast as it can, in a process of its own. Given a folder, a seed, how many runs and
- * how many asks for each. Notes in `sent-SEED` each request that it sends, with what the provider charges for it.
+ * how many asks for each, and how long a reply takes. Notes in `sent-SEED` each request that it sends, with what the provider charges for it.
  */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { random } from '../../src/base/random.ts'
 import { createBudget } from '../../src/judge/budget.ts'
 import { ChatError } from '../../src/judge/chat.ts'
@@ -14,7 +14,7 @@ import { capOf } from './caps.ts'
 
 Error.stackTraceLimit = 0 // a million refusals
 
-const [folder, seed, runs, asks] = process.argv.slice(2)
+const [folder, seed, runs, asks, replyMs = '0'] = process.argv.slice(2)
 const ledger = await openLedger(join(folder, 'ledger.jsonl'), { now: () => new Date() })
 process.stdout.write('ready\n')
 
@@ -30,7 +30,7 @@ async function spend(run: number): Promise<number> {
       const intent = { key, model: 'm', purpose: 'test', promptVersion: 'p', attempt: 1, reserved }
       const id = await budget.admit(intent, signals[index])
       appendFileSync(join(folder, `sent-${seed}`), `${JSON.stringify({ id, run: budget.run, cost })}\n`)
-      await nextTurn()
+      await (replyMs === '0' ? nextTurn() : delay(Number(replyMs)))
       const usage = null
       await budget.settle({
         type: 'failure',
