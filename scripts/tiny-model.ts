@@ -35,7 +35,7 @@ const config = {
 }
 
 /** The letters by which byte-level tokenizers spell bytes: printable ones stand for themselves, the others follow 255. */
-function byteLetters(): string[] {
+export function byteLetters(): string[] {
   const printable = (byte: number): boolean =>
     (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255)
   let next = 256

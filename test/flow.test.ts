@@ -6,6 +6,7 @@ import { makeTinyRow } from '../scripts/tiny-data.ts'
 import { type RunEvent, StepwiseDPOTrainer, UserError } from '../src/index.ts'
 import { loadAdapter, namedFactors } from '../src/model/adapter-file.ts'
 import { loadConfig, loadModel } from '../src/model/load.ts'
+import { train } from '../src/recipe/train.ts'
 import { damageOf, listCheckpoints } from '../src/train/checkpoint.ts'
 import { relativeError } from './oracle.ts'
 import { makeSite, outcome, runToEnd, settingsFor, testWorld } from './run.ts'
@@ -331,5 +332,52 @@ describe('what goes wrong', () => {
     writeFileSync(data, `${JSON.stringify(row)}\n${JSON.stringify({ ...row, chosen_ids: [10] })}\n`)
     const events = await runToEnd(settingsFor(site, 'ids', { ...quick, base_model: bare, dataset_path: data }), world)
     expect(losses(events)).toHaveLength(2)
+  })
+})
+
+describe('supervised fine-tuning', () => {
+  const data = join(site.folder, 'demonstrations.jsonl')
+  const rows = Array.from({ length: 24 }, (_, at) => {
+    const answer = { role: 'assistant', content: `It is ${at + 1}.` }
+    return JSON.stringify({ messages: [{ role: 'user', content: `What comes after ${at}?` }, answer] })
+  })
+  writeFileSync(data, `${rows.join('\n')}\n`)
+  const sft = { objective: 'sft', dataset_path: data, eval_split: 0.2 } as const
+
+  test('from scratch: the loss falls, and what it leaves is a model that loads without its maker', async () => {
+    const settings = settingsFor(site, 'scratch', {
+      ...sft,
+      use_lora: false,
+      from_scratch: true,
+      num_train_epochs: 6,
+      learning_rate: 1e-2,
+    })
+    const events = await runToEnd(settings, world)
+    const evaluations = ofType(events, 'evaluation-end').map(({ metrics }) => metrics['eval_loss'])
+    expect(evaluations[evaluations.length - 1]).toBeLessThan(evaluations[0] - 1)
+    expect(losses(events)[0]).toBeGreaterThan(Math.log(260) - 0.2) // knows nothing of 260 tokens
+    const model = loadModel(settings.output_dir ?? '')
+    expect(model.config).toEqual(loadConfig(site.model).config)
+    expect(existsSync(join(settings.output_dir ?? '', 'tokenizer.json'))).toBe(true)
+  })
+
+  test('that is stopped and resumed ends bit for bit as it would have', async () => {
+    const calm = settingsFor(site, 'sft-calm', sft)
+    await runToEnd(calm, world)
+    const stopped = settingsFor(site, 'sft-stopped', sft)
+    const stop = new AbortController()
+    for await (const event of train(stopped, testWorld(site, stop.signal))) {
+      if (event.type === 'update-end' && event.update === 3) stop.abort()
+    }
+    await runToEnd({ ...stopped, resume_from_checkpoint: true }, world)
+    const plain = (folder: string) => [...outcome(folder).values()]
+    expect(plain(stopped.output_dir ?? '')).toEqual(plain(calm.output_dir ?? ''))
+  })
+
+  test('asks no reference and refuses what needs one', async () => {
+    const settings = settingsFor(site, 'sft-refused', { ...sft, precompute_ref_log_probs: true })
+    await expect(runToEnd(settings, world)).rejects.toThrow('has no meaning with objective sft')
+    const scratch = settingsFor(site, 'scratch-refused', { ...sft, from_scratch: true })
+    await expect(runToEnd(scratch, world)).rejects.toThrow('say use_lora false too')
   })
 })

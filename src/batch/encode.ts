@@ -162,6 +162,39 @@ export function encodeGroups(
   return { groups: encoded, dropped, truncated }
 }
 
+/** The same of groups whose members are all to be learned; a member that is too long is left out, not its prompt cut. */
+export function encodeDemonstrations(
+  groups: readonly Group[],
+  encoder: Encoder | undefined,
+  options: EncodeOptions,
+): EncodedData {
+  const pieces = pieceEncoder(encoder)
+  const dropped: Tallies = new Map()
+  const encoded: EncodedGroup[] = []
+  for (const group of groups) {
+    const prefix = [pieces.prompt(group.prompt), ...group.prefix.map((step) => pieces.piece(group, step, false))]
+    const length = prefix.reduce((total, piece) => total + piece.length, 0)
+    const members = group.members.flatMap(({ content, terminal, count }) => {
+      const ids = pieces.piece(group, content, terminal)
+      const flaw = strangeId([...prefix, ids], options.vocabularySize) ?? demonstrationFlaw(ids, length, options)
+      if (flaw === undefined) return [ids]
+      tally(dropped, flaw, group.place, count)
+      return []
+    })
+    if (members.length > 0) encoded.push({ problem: group.problem, prefix, members, pairs: [] })
+  }
+  return { groups: encoded, dropped, truncated: 0 }
+}
+
+function demonstrationFlaw(ids: Ids, promptLength: number, options: EncodeOptions): string | undefined {
+  if (ids.length === 0) return 'a completion without tokens'
+  if (promptLength === 0) return 'a prompt without tokens'
+  if (promptLength + ids.length > Math.min(options.maxLength, options.maxRowTokens)) {
+    return `prompt and completion are longer than max_length ${options.maxLength} or max_row_tokens ${options.maxRowTokens}`
+  }
+  return undefined
+}
+
 /** The tokens that are left for the prefix of a pair. */
 function roomFor({ chosen, rejected }: GroupPair, members: readonly Ids[], options: EncodeOptions): number {
   const { maxPromptLength, maxLength, maxRowTokens } = options

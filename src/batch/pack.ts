@@ -40,24 +40,33 @@ function startPlanting(): Planting {
   return { tree: makeTree(), continuations: [], pairs: [] }
 }
 
-/** Adds pairs of a group; changes nothing and says no where the tree would grow over `limit`. */
-function plant(planting: Planting, group: EncodedGroup, pairs: readonly GroupPair[], limit: number): boolean {
-  const { tree, continuations } = planting
+/**
+ * Adds members of a group, each once; changes nothing where the tree would grow over `limit`.
+ * @returns the continuation that each became.
+ */
+function plantMembers(
+  { tree, continuations }: Planting,
+  { prefix, members }: EncodedGroup,
+  wanted: Iterable<number>,
+  limit: number,
+): ReadonlyMap<number, number> | undefined {
   const size = tree.ids.length
   let below = -1
-  for (const piece of group.prefix) below = insertTokens(tree, below, piece).at(-1) ?? below
-  const places = new Map<number, number>()
-  const nodes = new Map<number, number[]>()
-  for (const { chosen, rejected } of pairs) {
-    for (const member of [chosen, rejected]) {
-      if (!nodes.has(member)) nodes.set(member, insertTokens(tree, below, group.members[member]))
-    }
-  }
+  for (const piece of prefix) below = insertTokens(tree, below, piece).at(-1) ?? below
+  const paths = new Map<number, number[]>()
+  for (const member of wanted) paths.set(member, insertTokens(tree, below, members[member]))
   if (tree.ids.length > limit) {
     shrinkTo(tree, size)
-    return false
+    return undefined
   }
-  for (const [member, path] of nodes) places.set(member, continuations.push(path) - 1)
+  return new Map([...paths].map(([member, path]) => [member, continuations.push(path) - 1]))
+}
+
+/** Adds pairs of a group; changes nothing and says no where the tree would grow over `limit`. */
+function plant(planting: Planting, group: EncodedGroup, pairs: readonly GroupPair[], limit: number): boolean {
+  const wanted = new Set(pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]))
+  const places = plantMembers(planting, group, wanted, limit)
+  if (places === undefined) return false
   for (const { chosen, rejected, weight } of pairs) {
     planting.pairs.push({ chosen: places.get(chosen) ?? -1, rejected: places.get(rejected) ?? -1, weight })
   }
@@ -135,14 +144,18 @@ function layPair({ prefix, members }: EncodedGroup, { chosen, rejected, weight }
 /** The rows of some groups. Consecutive groups on one problem share trees. */
 export function packGroups(groups: readonly EncodedGroup[], { packing, maxRowTokens }: PackOptions): PackedRow[] {
   if (packing === 'none') return groups.flatMap((group) => group.pairs.map((pair) => layPair(group, pair)))
+  const trees = [...byProblem(groups).values()].flatMap((own) => plantProblem(own, maxRowTokens))
+  return fillRows(trees, maxRowTokens).map(layRow)
+}
+
+function byProblem(groups: readonly EncodedGroup[]): ReadonlyMap<string, readonly EncodedGroup[]> {
   const problems = new Map<string, EncodedGroup[]>()
   for (const group of groups) {
     const known = problems.get(group.problem)
     if (known === undefined) problems.set(group.problem, [group])
     else known.push(group)
   }
-  const trees = [...problems.values()].flatMap((own) => plantProblem(own, maxRowTokens))
-  return fillRows(trees, maxRowTokens).map(layRow)
+  return problems
 }
 
 /** A continuation of some tokens that is to be scored. */
@@ -166,4 +179,23 @@ export function pairCount(rows: readonly { readonly pairs: readonly { readonly w
   let count = 0
   for (const { pairs } of rows) for (const { weight } of pairs) count += weight
   return count
+}
+
+/** The rows of groups whose members are all to be learned: every member once, none in a pair. */
+export function packDemonstrations(groups: readonly EncodedGroup[], maxRowTokens: number): PackedRow[] {
+  const trees = [...byProblem(groups).values()].flatMap((own) => {
+    const planted = [startPlanting()]
+    for (const group of own) {
+      for (const member of group.members.keys()) {
+        if (plantMembers(planted[planted.length - 1], group, [member], maxRowTokens) !== undefined) continue
+        const fresh = startPlanting()
+        if (plantMembers(fresh, group, [member], maxRowTokens) === undefined) {
+          throw new Error(`pack: a demonstration of ${group.problem} is longer than ${maxRowTokens} tokens`)
+        }
+        planted.push(fresh)
+      }
+    }
+    return planted.filter(({ continuations }) => continuations.length > 0)
+  })
+  return fillRows(trees, maxRowTokens).map(layRow)
 }

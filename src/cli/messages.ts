@@ -54,6 +54,13 @@ function showEvaluation(metrics: Metrics): string {
   return [parts.join(' '), ...part('untrained', 'eval_reference/accuracies', 3)].join(', ')
 }
 
+/** What is learned from: pairs, or without any, demonstrations. */
+function showExamples({ pairs, groups }: EventOf<'data-loaded'>): string {
+  return pairs === 0
+    ? `${showCount(groups)} groups of demonstrations`
+    : `${showCount(pairs)} pairs in ${showCount(groups)} groups`
+}
+
 /** What the live block shows of a beginning run, for a log that has no block. */
 export function beginningOf(event: RunEvent): string | undefined {
   switch (event.type) {
@@ -63,7 +70,7 @@ export function beginningOf(event: RunEvent): string | undefined {
       return `model: ${showCompact(event.trainable)} of ${showCompact(event.parameters)} parameters are trained`
     case 'data-loaded':
       return (
-        `data: ${showCount(event.pairs)} pairs in ${showCount(event.groups)} groups of ` +
+        `data: ${showExamples(event)} of ` +
         `${showCount(event.problems)} problems, ${showCount(event.evalGroups)} groups held out`
       )
     default:

@@ -101,7 +101,7 @@ function headerLine(begin: EventOf<'run-begin'>, { model, data }: Progress, widt
   const facts = [
     basename(begin.model),
     begin.adapter + (trained ?? ''),
-    ...(data === undefined ? [] : [`${showCount(data.pairs)} pairs`]),
+    ...(data === undefined || data.pairs === 0 ? [] : [`${showCount(data.pairs)} pairs`]),
     begin.device,
   ]
   const shorter = facts.map((_, dropped) => facts.slice(0, facts.length - dropped).join(' · '))

@@ -1,4 +1,5 @@
 /** @file The formats of data sets, told apart by their columns. */
+import { readChatDemonstration, readCompletion, readSolution } from './demonstrations.ts'
 import type { Reading, ReadOptions } from './labelled.ts'
 import { readMathStepDpo } from './math-step-dpo.ts'
 import { readPreference } from './preference.ts'
@@ -7,7 +8,16 @@ import { readPrm800k } from './prm800k.ts'
 import { readPrompts } from './prompts.ts'
 import { readStepwise } from './stepwise.ts'
 
-export type FormatName = 'prm800k' | 'math-step-dpo' | 'pretokenised' | 'stepwise' | 'preference' | 'prompts'
+export type FormatName =
+  | 'prm800k'
+  | 'math-step-dpo'
+  | 'pretokenised'
+  | 'stepwise'
+  | 'preference'
+  | 'prompts'
+  | 'chat'
+  | 'completion'
+  | 'solution'
 
 type Columns = Readonly<Record<string, unknown>>
 
@@ -73,9 +83,35 @@ export const formats: readonly Format[] = [
   },
 ]
 
-/** The format of a row, by its columns alone; undefined for none of ours. */
-export function detectFormat(value: unknown): Format | undefined {
-  return isColumns(value) ? formats.find((format) => format.matches(value)) : undefined
+/** Rows that show what is to be said, without anything worse beside it. */
+export const demonstrationFormats: readonly Format[] = [
+  {
+    name: 'chat',
+    columns: 'messages',
+    matches: (row) => has(row, 'messages') && !hasAny(row, LABELS),
+    merges: false,
+    read: readChatDemonstration,
+  },
+  {
+    name: 'completion',
+    columns: 'prompt, completion',
+    matches: (row) => has(row, 'prompt', 'completion'),
+    merges: false,
+    read: readCompletion,
+  },
+  {
+    name: 'solution',
+    columns: 'problem or question, solution or answer',
+    matches: (row) =>
+      hasAny(row, ['problem', 'question']) && hasAny(row, ['solution', 'answer']) && !hasAny(row, LABELS),
+    merges: false,
+    read: readSolution,
+  },
+]
+
+/** The format of a row, by its columns alone; undefined for none of those. */
+export function detectFormat(value: unknown, among: readonly Format[] = formats): Format | undefined {
+  return isColumns(value) ? among.find((format) => format.matches(value)) : undefined
 }
 
 export function isColumns(value: unknown): value is Columns {

@@ -13,6 +13,7 @@ export interface CardFacts {
 
 /** Settings that say what was trained, in the order of the card. */
 const SHOWN = [
+  'objective',
   'beta',
   'loss_type',
   'label_smoothing',
@@ -44,6 +45,11 @@ export function modelCard({
   version,
 }: CardFacts): string {
   const shown = SHOWN.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]] as const]))
+  const isDemonstrated = settings['objective'] === 'sft'
+  const method = isDemonstrated ? 'supervised fine-tuning' : 'Step-DPO'
+  const learned = isDemonstrated
+    ? 'Only the tokens of completions were\ntrained on.'
+    : 'Only the tokens of\nsingle steps were trained on; no end-of-turn token was added to a step in the middle of a solution.'
   const measured = Object.entries(evaluation).map(([name, value]) => [name, Number(value.toPrecision(4))] as const)
   const load = isAdapter
     ? `model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(${JSON.stringify(baseModel)}), folder)`
@@ -53,15 +59,13 @@ base_model: ${JSON.stringify(baseModel)}
 library_name: ${isAdapter ? 'peft' : 'transformers'}
 pipeline_tag: text-generation
 tags:
-- step-dpo
-- dpo
+${isDemonstrated ? '- sft' : '- step-dpo\n- dpo'}
 ${isAdapter ? '- lora\n' : ''}- stepdpo
 ---
 
-# ${isAdapter ? 'A LoRA adapter' : 'A model'} trained with Step-DPO
+# ${isAdapter ? 'A LoRA adapter' : 'A model'} trained with ${method}
 
-${baseModel} after ${updates} updates of Step-DPO on ${dataset}, made with stepwise-dpo ${version}. Only the tokens of
-single steps were trained on; no end-of-turn token was added to a step in the middle of a solution.
+${baseModel} after ${updates} updates of ${method} on ${dataset}, made with stepwise-dpo ${version}. ${learned}
 
 | setting | value |
 |---|---|

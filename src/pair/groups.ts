@@ -1,12 +1,19 @@
 /** @file A data set of any known format, read row by row into preference groups, with an account of every row. */
 import { InputError, type InputPlace, showPlace, UserError } from '../base/errors.ts'
 import type { Row } from '../base/lines.ts'
-import { detectFormat, type Format, type FormatName, formats, isColumns } from '../data/formats.ts'
+import {
+  demonstrationFormats,
+  detectFormat,
+  type Format,
+  type FormatName,
+  formats,
+  isColumns,
+} from '../data/formats.ts'
 import { type NeutralPolicy, problemOf, type Reading } from '../data/labelled.ts'
 import { findDataFile } from '../data/locate.ts'
 import type { Group } from '../data/records.ts'
 import { readRows } from '../data/rows.ts'
-import { addSolution, createSolutions, type Solutions, toGroups } from './merge.ts'
+import { addSolution, createSolutions, type Solutions, toDemonstrations, toGroups } from './merge.ts'
 import { type Tallies, type Tally, tally } from './tally.ts'
 
 export interface LoadOptions {
@@ -15,6 +22,8 @@ export interface LoadOptions {
   readonly separator: string
   /** The first bad row is an error. */
   readonly strict: boolean
+  /** What is wanted: members that are preferred to others, or members to learn by heart. */
+  readonly wanted?: 'preferences' | 'demonstrations'
   readonly onProgress?: (rowCount: number) => void
 }
 
@@ -103,7 +112,7 @@ function takeRow(loading: Loading, row: Row): void {
 /** The format is that of the first row that has one. */
 function readRow(loading: Loading, value: unknown): Reading {
   if (!isColumns(value)) return { bad: 'expected an object' }
-  loading.format ??= detectFormat(value)
+  loading.format ??= detectFormat(value, formatsOf(loading.options))
   if (loading.format === undefined) {
     return { bad: `no known format has its columns: ${Object.keys(value).slice(0, 12).join(', ').slice(0, 200)}` }
   }
@@ -114,6 +123,11 @@ function readRow(loading: Loading, value: unknown): Reading {
   )
 }
 
+/** Rows of demonstrations may look like unlabelled ones, and are tried first where they are wanted. */
+function formatsOf({ wanted }: LoadOptions): readonly Format[] {
+  return wanted === 'demonstrations' ? [...demonstrationFormats, ...formats] : formats
+}
+
 function takeBad(loading: Loading, bad: BadRow): void {
   const { rows, badRows, format, options } = loading
   rows.bad++
@@ -122,23 +136,28 @@ function takeBad(loading: Loading, bad: BadRow): void {
   if (format === undefined && rows.bad >= MAX_UNKNOWN_ROWS) throw unknownFormat(loading)
 }
 
-function finish({ file, solutions, rows, badRows, format }: Loading): LoadedData {
-  if (format === undefined) throw unknownFormat({ file, badRows })
-  const groups = toGroups(solutions)
+function finish({ file, solutions, rows, badRows, format, options }: Loading): LoadedData {
+  if (format === undefined) throw unknownFormat({ file, badRows, options })
+  const isDemonstration = options.wanted === 'demonstrations'
+  const groups = isDemonstration ? toDemonstrations(solutions) : toGroups(solutions)
   const used = groups.reduce((sum, { members }) => sum + members.reduce((part, { count }) => part + count, 0), 0)
   const members = { read: solutions.memberCount, used, dropped: solutions.dropped }
   if (groups.length > 0) return { format: format.name, groups, counts: { rows, badRows, members } }
+  const [made, need] = isDemonstration
+    ? ['nothing to learn', 'A demonstration is a completion with a rating above 0.']
+    : ['no pair', 'A pair needs two completions with different ratings after the same steps.']
   throw new UserError(
-    `${file}: no pair can be made of its ${format.name} rows: ${rows.read} rows, of which ${rows.used} used, ` +
+    `${file}: ${made} can be made of its ${format.name} rows: ${rows.read} rows, of which ${rows.used} used, ` +
       `${rows.bad} bad${showTallies(rows.dropped)}; ` +
-      `${members.read} labelled completions${showTallies(members.dropped)}. ` +
-      `A pair needs two completions with different ratings after the same steps.${showBad(badRows)}`,
+      `${members.read} labelled completions${showTallies(members.dropped)}. ${need}${showBad(badRows)}`,
   )
 }
 
-function unknownFormat({ file, badRows }: Pick<Loading, 'file' | 'badRows'>): UserError {
+function unknownFormat({ file, badRows, options }: Pick<Loading, 'file' | 'badRows' | 'options'>): UserError {
   if (badRows.length === 0) return new UserError(`${file}: expected rows, found none`)
-  const known = formats.map(({ name, columns }) => `${name} (${columns})`).join('; ')
+  const known = formatsOf(options)
+    .map(({ name, columns }) => `${name} (${columns})`)
+    .join('; ')
   return new UserError(
     `${file}: no row of a known format.${showBad(badRows)} Known formats and their columns: ${known}`,
   )

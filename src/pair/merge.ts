@@ -116,3 +116,19 @@ function toGroup(site: Site, members: readonly Member[]): Group {
   }
   return { problem: problemOf(prompt), prompt, prefix: prefix.reverse(), separator, members, place }
 }
+
+/**
+ * The groups of what is right: after each prefix the texts with a rating above 0. Texts that were given different
+ * ratings after one prefix are left out.
+ */
+export function toDemonstrations(solutions: Solutions): Group[] {
+  return solutions.sites.flatMap((site) => {
+    const members: Member[] = []
+    for (const { isContradicted, ...member } of site.drafts.values()) {
+      if (isContradicted) tally(solutions.dropped, 'rated differently', site.place, member.count)
+      else if (member.rating <= 0) tally(solutions.dropped, 'not rated right', site.place, member.count)
+      else members.push(member)
+    }
+    return members.length > 0 ? [toGroup(site, members)] : []
+  })
+}

@@ -12,6 +12,7 @@ import type { ScheduleType } from '../train/schedule.ts'
 /** Choices in the order of help, checked against the types of the rooms that know what they mean. */
 const pairPolicies = ['all', 'best_worst', 'first'] as const satisfies readonly GroupPairs[]
 const neutralPolicies = ['drop', 'negative', 'positive'] as const satisfies readonly NeutralPolicy[]
+const objectives = ['step_dpo', 'sft'] as const
 const packings = ['tree', 'none'] as const satisfies readonly Packing[]
 const lossTypes = ['sigmoid'] as const satisfies readonly LossType[]
 const schedules = [
@@ -38,6 +39,10 @@ const modelFields = {
       alias: ['model_name_or_path', 'model'],
       description: 'model folder (safetensors or GGUF), or a .gguf file',
     }),
+  from_scratch: z.boolean().default(false).meta({
+    group: 'Model and data',
+    description: 'random weights for the config.json of base_model; with use_lora false',
+  }),
   adapter: z.string().optional().meta({
     group: 'Model and data',
     description: 'PEFT folder to go on training from; the reference is still the base model',
@@ -92,6 +97,10 @@ export const dataFields = {
 
 const objectiveFields = {
   beta: z.number().positive().default(0.4).meta({ group: 'Objective', description: 'strength of the reference' }),
+  objective: z.enum(objectives).default('step_dpo').meta({
+    group: 'Objective',
+    description: 'preferences between steps, or supervised fine-tuning on demonstrations',
+  }),
   loss_type: z.enum(lossTypes).default('sigmoid').meta({ group: 'Objective', description: 'preference loss' }),
   label_smoothing: z
     .number()
@@ -221,6 +230,14 @@ export const trainSchema = z
   .refine((settings) => settings.adapter === undefined || settings.use_lora, {
     path: ['adapter'],
     message: 'starts LoRA training, which use_lora false switches off',
+  })
+  .refine((settings) => !settings.from_scratch || !settings.use_lora, {
+    path: ['from_scratch'],
+    message: 'trains all weights: say use_lora false too',
+  })
+  .refine((settings) => !settings.precompute_ref_log_probs || settings.objective !== 'sft', {
+    path: ['precompute_ref_log_probs'],
+    message: 'has no meaning with objective sft, which asks no reference',
   })
 
 export type TrainSettings = z.output<typeof trainSchema>

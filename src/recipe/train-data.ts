@@ -1,6 +1,6 @@
 /** @file The groups of a training run: loaded, checked for leaks, split by problem and encoded. */
 import { showPlace, UserError } from '../base/errors.ts'
-import { type EncodedGroup, type Encoder, encodeGroups } from '../batch/encode.ts'
+import { type EncodedGroup, type Encoder, encodeDemonstrations, encodeGroups } from '../batch/encode.ts'
 import { pairCount } from '../batch/pack.ts'
 import type { RunEvent } from '../data/events.ts'
 import type { Group } from '../data/records.ts'
@@ -27,7 +27,9 @@ export interface TrainData {
  * @throws UserError where a problem stands in the file of `check_leak` too.
  */
 export async function* loadTrainText(settings: TrainSettings): AsyncGenerator<RunEvent, TrainText> {
-  const options = { neutral: settings.neutral, separator: settings.step_separator, strict: settings.strict }
+  const { neutral, step_separator: separator, strict } = settings
+  const wanted = settings.objective === 'sft' ? 'demonstrations' : 'preferences'
+  const options = { neutral, separator, strict, wanted } as const
   const data = await loadGroups(settings.dataset_path, options).catch((error) => refuseUnlabelled(error, settings))
   yield* lossEvents(data)
   if (settings.reward_model !== undefined) {
@@ -125,7 +127,8 @@ export function* encodeTrainText(
     pairs: settings.group_pairs,
     vocabularySize: tokens,
   }
-  const [train, heldOut] = [text.train, text.heldOut].map((groups) => encodeGroups(groups, encoder, options))
+  const encode = settings.objective === 'sft' ? encodeDemonstrations : encodeGroups
+  const [train, heldOut] = [text.train, text.heldOut].map((groups) => encode(groups, encoder, options))
   for (const { dropped, groups } of [train, heldOut]) {
     yield* tallyEvents(
       dropped,

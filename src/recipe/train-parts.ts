@@ -80,7 +80,9 @@ export function makeParts(
   const backend = ortBackend({ threads: choices.threads })
   const machine = makeMachine(backend, config, model.weights)
   const adapter = makeAdapter(settings, config)
-  const reference = adapter === undefined ? makeMachine(backend, config, loadModel(model.path).weights) : machine
+  // Supervised fine-tuning asks no reference: none is loaded.
+  const isAsked = settings.objective !== 'sft' && adapter === undefined
+  const reference = isAsked ? makeMachine(backend, config, loadModel(model.path).weights) : machine
   const fingerprint = modelFingerprint(model.path)
   const shared = join(cacheFolder(place.world.environment), 'reference', `${fingerprint}.log`)
   const cache = openReferenceCache(place.folder.own('reference.log'), shared)

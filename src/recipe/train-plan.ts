@@ -3,17 +3,23 @@ import type { EncodedGroup } from '../batch/encode.ts'
 import { type OrderOptions, updatesPerEpoch } from '../batch/order.ts'
 import type { LoopOptions } from '../train/loop.ts'
 import type { Identity } from '../train/state.ts'
+import type { Objective } from '../train/update.ts'
 import type { TrainSettings } from './config.ts'
 import { dataFingerprint, modelFingerprint } from './fingerprint.ts'
 import type { Choices } from './train-parts.ts'
 
 export interface Plan {
+  /** Of preferences; supervised fine-tuning uses its packing alone. */
+  readonly objective: Objective
   readonly loop: LoopOptions
   readonly updatesPerEpoch: number
 }
 
-const LORA_RATE = 1e-5
-const FULL_RATE = 5e-7
+/** Of preferences (Step-DPO's README, TRL's advice for adapters), and of demonstrations (TRL's SFTTrainer). */
+const RATES = {
+  step_dpo: { adapter: 1e-5, full: 5e-7 },
+  sft: { adapter: 2e-4, full: 2e-5 },
+} as const satisfies Readonly<Record<TrainSettings['objective'], object>>
 
 function orderOptions(settings: TrainSettings): OrderOptions {
   return {
@@ -31,15 +37,15 @@ export function planRun(settings: TrainSettings, groups: readonly EncodedGroup[]
   const warmupUpdates = settings.warmup_steps > 0 ? settings.warmup_steps : Math.ceil(settings.warmup_ratio * updates)
   return {
     updatesPerEpoch: perEpoch,
+    objective: {
+      lossType: settings.loss_type,
+      beta: settings.beta,
+      labelSmoothing: settings.label_smoothing,
+      packing: { packing: settings.pack, maxRowTokens: settings.max_row_tokens },
+    },
     loop: {
       order,
       updates,
-      objective: {
-        lossType: settings.loss_type,
-        beta: settings.beta,
-        labelSmoothing: settings.label_smoothing,
-        packing: { packing: settings.pack, maxRowTokens: settings.max_row_tokens },
-      },
       adam: {
         beta1: settings.adam_beta1,
         beta2: settings.adam_beta2,
@@ -49,7 +55,7 @@ export function planRun(settings: TrainSettings, groups: readonly EncodedGroup[]
       },
       schedule: {
         type: settings.lr_scheduler_type,
-        rate: settings.learning_rate ?? (settings.use_lora ? LORA_RATE : FULL_RATE),
+        rate: settings.learning_rate ?? RATES[settings.objective][settings.use_lora ? 'adapter' : 'full'],
         warmupUpdates,
       },
       evaluation: { strategy: settings.eval_strategy, steps: settings.eval_steps },

@@ -7,14 +7,17 @@ import { random } from '../base/random.ts'
 import { updateBatches } from '../batch/order.ts'
 import { packGroups, pairCount } from '../batch/pack.ts'
 import type { Metrics, RunEvent } from '../data/events.ts'
+import { evaluateDemonstrations } from '../eval/demonstration.ts'
 import { evaluatePreferences } from '../eval/preference.ts'
 import { ADAPTER_WEIGHTS } from '../model/adapter-file.ts'
+import { initialModel } from '../model/initial.ts'
 import { loadConfig, loadModel } from '../model/load.ts'
 import { parameterCount } from '../model/weights.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
 import { type CheckpointFolder, pruneCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
+import { accumulateDemonstrations } from '../train/demonstrate.ts'
 import { referenceLogps } from '../train/logps.ts'
-import { trainLoop } from '../train/loop.ts'
+import { type Training, trainLoop } from '../train/loop.ts'
 import {
   freshState,
   type RunFacts,
@@ -24,6 +27,7 @@ import {
   type TrainState,
   trainerState,
 } from '../train/state.ts'
+import { accumulateGradient } from '../train/update.ts'
 import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
 import { openRecorder, type Recorder } from './recorder.ts'
 import { findCheckpoint, openRunFolder, type RunFolder } from './run-folder.ts'
@@ -144,7 +148,9 @@ async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
   yield* run.early
   const started = world.seconds()
   const text = yield* loadTrainText(settings)
-  const model = loadModel(settings.base_model)
+  const model = settings.from_scratch
+    ? initialModel(settings.base_model, settings.seed)
+    : loadModel(settings.base_model)
   const parts = makeParts(model, settings, begin, run)
   try {
     const trainable = parts.policy.learner.parameters.reduce((count, { values }) => count + values.length, 0)
@@ -182,7 +188,8 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
   if (settings.precompute_ref_log_probs) yield* precompute(run, parts, plan, data)
   const started = world.seconds()
   const outcome = yield* trainLoop({
-    policy: parts.policy,
+    learner,
+    accumulate: accumulatorOf(settings, parts, plan),
     groups: data.train,
     state,
     options: plan.loop,
@@ -197,18 +204,25 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
   else if (state.update === 0) yield { type: 'run-interrupted', update: 0, folder: '' }
 }
 
+function accumulatorOf(settings: TrainSettings, { policy }: TrainParts, { objective }: Plan): Training['accumulate'] {
+  if (settings.objective === 'sft') {
+    return (batches, label) => accumulateDemonstrations(policy, objective.packing.maxRowTokens, batches, label)
+  }
+  return (batches, label) => accumulateGradient(policy, objective, batches, label)
+}
+
 /** Everything the reference says of the data, before the first update. */
 async function* precompute(
   { world }: Run,
   { policy }: TrainParts,
-  { loop }: Plan,
+  { loop, objective }: Plan,
   data: TrainData,
 ): AsyncGenerator<RunEvent> {
   const { reference, cache } = policy
   const perEpoch = Math.ceil(data.train.length / (loop.order.batchSize * loop.order.accumulation))
   const batches = Array.from({ length: perEpoch }, (_, update) => updateBatches(data.train, update, loop.order)).flat()
   const rows = [...batches.map((batch) => batch.map((at) => data.train[at])), data.heldOut].flatMap((groups) =>
-    packGroups(groups, loop.objective.packing),
+    packGroups(groups, objective.packing),
   )
   const total = pairCount(rows)
   let done = 0
@@ -222,11 +236,15 @@ async function* precompute(
 }
 
 async function* evaluateHeldOut(
-  { world }: Run,
+  { settings, world }: Run,
   { policy, evaluated }: TrainParts,
   { plan, data, update }: { readonly plan: Plan; readonly data: TrainData; readonly update: number },
 ): AsyncGenerator<RunEvent, Metrics> {
-  const steps = evaluatePreferences(policy, evaluated, data.heldOut, plan.loop.objective)
+  const { objective } = plan
+  const steps =
+    settings.objective === 'sft'
+      ? evaluateDemonstrations(policy.machine, evaluated, data.heldOut, objective.packing.maxRowTokens)
+      : evaluatePreferences(policy, evaluated, data.heldOut, objective)
   for (let begun = false; ; begun = true) {
     const step = await steps.next()
     if (step.done) return step.value

@@ -2,11 +2,12 @@
 import type { EncodedGroup } from '../batch/encode.ts'
 import { type OrderOptions, updateBatches, updatesPerEpoch } from '../batch/order.ts'
 import type { Metrics, RunEvent } from '../data/events.ts'
+import type { Learner } from '../model/learner.ts'
 import type { AdamOptions } from './adamw.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
 import { rateAt, type ScheduleType } from './schedule.ts'
 import type { TrainState } from './state.ts'
-import { accumulateGradient, applyGradient, NotFiniteError, type Objective, type Policy } from './update.ts'
+import { applyGradient, type Gradient, NotFiniteError } from './update.ts'
 
 /** Never, after so many updates, or after each pass over the data. */
 export interface Moments {
@@ -15,7 +16,6 @@ export interface Moments {
 }
 
 export interface LoopOptions {
-  readonly objective: Objective
   readonly order: OrderOptions
   readonly updates: number
   readonly adam: AdamOptions & { readonly maxGradNorm: number }
@@ -41,7 +41,9 @@ export interface LoopHooks {
 
 /** A run: who learns from what, how far it is, and how it goes on. */
 export interface Training {
-  readonly policy: Policy
+  readonly learner: Learner
+  /** The gradient of an update's microbatches, in the learner's totals. `label` names what dropout draws. */
+  readonly accumulate: (batches: readonly (readonly EncodedGroup[])[], label: string) => Promise<Gradient>
   readonly groups: readonly EncodedGroup[]
   readonly state: TrainState
   readonly options: LoopOptions
@@ -59,14 +61,14 @@ function perEpochOf({ groups, options }: Training): number {
 
 /** One update. What learns and the state are changed, unless it throws. */
 async function runUpdate(training: Training): Promise<RunEvent> {
-  const { policy, groups, state, options, hooks } = training
+  const { learner, groups, state, options, hooks } = training
   const started = hooks.seconds()
   const { update } = state
   const batches = updateBatches(groups, update, options.order).map((batch) => batch.map((at) => groups[at]))
   const rate = rateAt(options.schedule.type, update, { ...options.schedule, updates: options.updates })
   try {
-    const { metrics, tokens, norm } = await accumulateGradient(policy, options.objective, batches, String(update))
-    applyGradient(policy.learner, state.moments, options.adam, { norm, time: update + 1, rate })
+    const { metrics, tokens, norm } = await training.accumulate(batches, String(update))
+    applyGradient(learner, state.moments, options.adam, { norm, time: update + 1, rate })
     state.update++
     state.tokens += tokens
     const seconds = hooks.seconds() - started

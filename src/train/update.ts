@@ -72,8 +72,7 @@ export async function accumulateGradient(
     }
     accumulation.tokens.endBatch()
   }
-  const norm = globalNorm(policy.learner.parameters.map(({ gradient }) => gradient))
-  if (!Number.isFinite(norm)) throw new NotFiniteError(`the gradient of ${firstNotFinite(policy.learner)}`)
+  const norm = gradientNorm(policy.learner)
   const { loss, ...rest } = accumulation.pairs.means()
   return { metrics: { loss, grad_norm: norm, ...rest, ...accumulation.tokens.means() }, tokens: tokenCount, norm }
 }
@@ -126,6 +125,13 @@ function flawOf(numbers: Readonly<Record<string, number>>): string | undefined {
   const [name, value] = Object.entries(numbers).find(([, number]) => !Number.isFinite(number)) ?? []
   if (name === undefined) return undefined
   return name === 'loss' ? `the loss of a pair is ${value}` : `the log-probability of a pair (${name}) is ${value}`
+}
+
+/** The L2 norm of a learner's totals. @throws NotFiniteError naming a tensor. */
+export function gradientNorm(learner: Learner): number {
+  const norm = globalNorm(learner.parameters.map(({ gradient }) => gradient))
+  if (!Number.isFinite(norm)) throw new NotFiniteError(`the gradient of ${firstNotFinite(learner)}`)
+  return norm
 }
 
 function firstNotFinite({ parameters }: Learner): string {
