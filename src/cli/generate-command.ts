@@ -1,29 +1,47 @@
-/** @file `stepdpo generate`: the model's answer to a prompt, as it is decoded. */
+/** @file `stepdpo generate`: solutions of a file's questions, or the model's answer to one prompt as it is decoded. */
 import type { Command } from 'commander'
-import { generateSchema } from '../recipe/command-settings.ts'
+import { type GenerateSettings, generateSchema } from '../recipe/generate-settings.ts'
 import { addFlags } from './flags.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
+import { showStages } from './stage-lines.ts'
 import { printableText } from './width.ts'
 
 export function addGenerateCommand(program: Command): void {
-  const command = program.command('generate').description("decode a model's most likely answer to a prompt")
+  const command = program
+    .command('generate')
+    .description('sample step-by-step solutions of questions, or answer one --prompt')
   addFlags(command, generateSchema).action(async () => {
     const settings = parseSettings(generateSchema, command.args, readConfig(command.opts()['config']))
-    const { generate } = await import('../recipe/generate.ts')
-    const ids: number[] = []
-    let text = ''
-    const pieces = generate(settings)
-    for (;;) {
-      const piece = await pieces.next()
-      if (piece.done) {
-        const line = settings.json ? JSON.stringify({ prompt_ids: piece.value, ids, text }) : ''
-        process.stdout.write(`${line}\n`)
-        return
-      }
-      ids.push(...piece.value.ids)
-      text += piece.value.text
-      if (!settings.json) process.stdout.write(printableText(piece.value.text))
-    }
+    const { dataset_path, prompt } = settings
+    if (dataset_path !== undefined) {
+      const { generateFile } = await import('../recipe/generate-file.ts')
+      await showStages((world) => generateFile({ ...settings, dataset_path }, world), settings)
+    } else if (prompt !== undefined) await answerPrompt({ ...settings, prompt })
   })
+}
+
+async function answerPrompt(settings: GenerateSettings & { readonly prompt: string }): Promise<void> {
+  const { generate, samplePrompt } = await import('../recipe/generate.ts')
+  if (settings.num_samples > 1 || (settings.temperature ?? 0) > 0) {
+    for await (const { request, text, ids, finish, logps } of samplePrompt(settings)) {
+      const line = JSON.stringify({ sample: request.sample, ids, text, finish, ...(logps === null ? {} : { logps }) })
+      process.stdout.write(settings.json ? `${line}\n` : `${printableText(text)}\n`)
+    }
+    return
+  }
+  const ids: number[] = []
+  let text = ''
+  const pieces = generate(settings)
+  for (;;) {
+    const piece = await pieces.next()
+    if (piece.done) {
+      const line = settings.json ? JSON.stringify({ prompt_ids: piece.value, ids, text }) : ''
+      process.stdout.write(`${line}\n`)
+      return
+    }
+    ids.push(...piece.value.ids)
+    text += piece.value.text
+    if (!settings.json) process.stdout.write(printableText(piece.value.text))
+  }
 }

@@ -33,16 +33,6 @@ export const scoreSchema = z.strictObject({
 
 export type ScoreSettings = z.output<typeof scoreSchema>
 
-export const generateSchema = z.strictObject({
-  ...modelFields,
-  prompt: z.string().min(1).meta({ description: 'what the model answers' }),
-  raw: z.boolean().default(false).meta({ description: 'continue the prompt as it is, without the chat template' }),
-  max_new_tokens: count.default(256).meta({ description: 'tokens at most' }),
-  json: z.boolean().default(false).meta({ description: 'one JSON object with ids and text' }),
-})
-
-export type GenerateSettings = z.output<typeof generateSchema>
-
 const { group_pairs, neutral, step_separator, max_length, max_prompt_length, strict, check_leak } = dataFields
 
 export const inspectSchema = z.strictObject({

@@ -1,8 +1,17 @@
-/** @file Greedy decoding of one prompt: the `generate` command, a check of the forward pass. */
-import { decodeGreedily } from '../model/decode.ts'
+/** @file Answers to one prompt: the `generate --prompt` command. */
+import { availableParallelism } from 'node:os'
+import { userPrompt } from '../data/labelled.ts'
+import type { Prompt } from '../data/records.ts'
+import { ortBackend } from '../engine/session.ts'
+import { loadAdapter } from '../model/adapter-file.ts'
+import { decodeGreedily, openDecoder } from '../model/decode.ts'
+import { loadModel } from '../model/load.ts'
+import { makeMachine } from '../model/machine.ts'
+import type { Completion } from '../rollout/generator.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
-import type { GenerateSettings } from './command-settings.ts'
-import { openModel } from './score.ts'
+import type { GenerateSettings } from './generate-settings.ts'
+import { openPolicy } from './policy.ts'
+import { askedPrompt, samplingOf } from './sample.ts'
 
 /** A piece of the answer. Pieces join to the text; a character of several tokens comes whole. */
 export interface GeneratedPiece {
@@ -11,15 +20,20 @@ export interface GeneratedPiece {
 }
 
 /** The ids of the prompt first, then the answer piece by piece. */
-export async function* generate(settings: GenerateSettings): AsyncGenerator<GeneratedPiece, readonly number[]> {
+export async function* generate(
+  settings: GenerateSettings & { readonly prompt: string },
+): AsyncGenerator<GeneratedPiece, readonly number[]> {
   const tokenizer = loadTokenizer(settings.base_model)
-  const { machine, layers } = openModel(settings)
+  const { config, weights } = loadModel(settings.base_model)
+  const machine = makeMachine(ortBackend({ threads: settings.threads ?? availableParallelism() }), config, weights)
+  const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter, config)
+  const decoder = await openDecoder(machine, { adapter })
   try {
     const { prompt, max_new_tokens: maxNewTokens } = settings
     const ids = settings.raw ? tokenizer.rawPrompt(prompt) : tokenizer.chatPrompt([{ role: 'user', content: prompt }])
     const options = { maxNewTokens, endIds: tokenizer.eosIds }
     let waiting: number[] = []
-    for await (const id of decodeGreedily(machine, layers, ids, options)) {
+    for await (const id of decodeGreedily(decoder, ids, options)) {
       waiting.push(id)
       const text = tokenizer.decodeContinuation(waiting)
       if (text.endsWith('\ufffd') && waiting.length < 8) continue // a character that is not whole yet
@@ -29,6 +43,28 @@ export async function* generate(settings: GenerateSettings): AsyncGenerator<Gene
     if (waiting.length > 0) yield { ids: waiting, text: tokenizer.decodeContinuation(waiting) }
     return ids
   } finally {
-    await machine.dispose()
+    await decoder.dispose()
+  }
+}
+
+/** Samples of the answer to one prompt, as they end. */
+export async function* samplePrompt(
+  settings: GenerateSettings & { readonly prompt: string },
+): AsyncGenerator<Completion> {
+  const policy = await openPolicy(settings)
+  try {
+    const prompt: Prompt = settings.raw
+      ? { raw: settings.prompt }
+      : askedPrompt(userPrompt(settings.prompt), settings.system_prompt)
+    const requests = Array.from({ length: settings.num_samples }, (_, sample) => ({
+      id: settings.prompt,
+      prompt,
+      continued: settings.answer_start,
+      sample,
+    }))
+    const sampling = samplingOf(settings, settings.logprobs)
+    yield* policy.generator.generate(requests, sampling, new AbortController().signal)
+  } finally {
+    await policy.dispose()
   }
 }

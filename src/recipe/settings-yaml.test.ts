@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { generateSchema, inspectSchema, scoreSchema } from './command-settings.ts'
+import { inspectSchema, scoreSchema } from './command-settings.ts'
 import { trainSchema } from './config.ts'
+import { generateSchema } from './generate-settings.ts'
 import { type Kind, listFromTexts, type Setting, settingsOf, valueFromText } from './settings.ts'
 import { jsonSchema, readYaml, settingsToYaml } from './settings-yaml.ts'
 

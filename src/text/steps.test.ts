@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../base/errors.ts'
-import { joinSteps, SPLITTERS, type Splitter, splitSteps } from './steps.ts'
+import { joinSteps, parseSplitter, SPLITTERS, type Splitter, splitSteps } from './steps.ts'
 
 function steps(text: string, splitter: Splitter): string[] {
   const split = splitSteps(text, splitter)
@@ -29,6 +29,9 @@ const PIECES = [
   '\\begin{align}',
   '\\end{align}',
   '```',
+  '`',
+  '[asy]',
+  '[/asy]',
   '~~~\n',
   '\\',
   '。',
@@ -87,6 +90,10 @@ describe('step', () => {
       '### Step 3\nhalve',
       '*Step 4.* STEP 5: no',
     ])
+  })
+
+  test('a bullet may stand before it', () => {
+    expect(steps('- **Step 1**: a\n  - b\n- **Step 2**: c', 'step')).toHaveLength(2)
   })
 
   test('a line that speaks of a step is none', () => {
@@ -161,6 +168,7 @@ describe('no cut falls', () => {
     ['into an environment', '\\begin{align*}', '\\end{align*}'],
     ['into a fence', '```python\n', '\n```'],
     ['into a fence of tildes', '~~~~', '\n~~~~~'],
+    ['into a drawing', '[asy]', '[/asy]'],
   ]
   test.each(INSIDES)('%s, by any splitter', (_, open, close) => {
     const block = `${open}a = 1. So\n\nStep 1: b\n1. c\n2. D ки\n\nE. F${close}`
@@ -171,6 +179,16 @@ describe('no cut falls', () => {
         String(splitter),
       ).toHaveLength(1)
     }
+  })
+
+  test('into inline code, which one line holds', () => {
+    expect(steps('Use `p("Hi. There")`. So `it` works. A ` b. C ` d. E', 'sentence')).toEqual([
+      'Use `p("Hi. There")`.',
+      'So `it` works.',
+      'A ` b. C ` d.',
+      'E',
+    ])
+    expect(steps('a `b\nc` d', 'newline')).toHaveLength(2)
   })
 
   test('into the outer one of two', () => {
@@ -217,6 +235,30 @@ test('what a pattern matches stands between steps, and an empty match begins one
     ],
   })
   expect(steps('a1b2c', /(?=\d)/g)).toEqual(['a', '1b', '2c'])
+})
+
+describe('a splitter is written', () => {
+  test.each(SPLITTERS)('as its name: %s', (name) => {
+    expect(parseSplitter(name)).toBe(name)
+  })
+
+  test.each<[string, RegExp]>([
+    ['/ки\\s*/', /ки\s*/],
+    ['/\\n(?=step)/i', /\n(?=step)/i],
+    ['/a/b/gu', /a\/b/gu],
+    ['/\n/', /\n/],
+  ])('or as a pattern: %j', (value, pattern) => {
+    const splitter = parseSplitter(value)
+    expect(splitter).toBeInstanceOf(RegExp)
+    expect(steps('1 a/b ки 2\nStep', splitter)).toEqual(steps('1 a/b ки 2\nStep', pattern))
+  })
+
+  test.each(['', 'steps', 'Step', '//', '/a', 'a/', '/a/y', '/a/gg', '/(/', '/[b-a]/', '__proto__'])(
+    'not as %j',
+    (value) => {
+      expect(() => parseSplitter(value)).toThrow(UserError)
+    },
+  )
 })
 
 test('a pattern that takes for ever is stopped, and named', () => {

@@ -1,5 +1,5 @@
 /** @file Completions cut into reasoning steps, and put together again without the loss of a character. */
-import { codeOf, UserError } from '../base/errors.ts'
+import { codeOf, messageOf, UserError } from '../base/errors.ts'
 import { withDeadline } from './deadline.ts'
 import { findProtected, type Stretch } from './protected.ts'
 
@@ -23,11 +23,12 @@ interface Line extends Stretch {
 /** Where a text may be cut, in order: what is cut out, often nothing. */
 type Cuts = readonly Stretch[]
 
-const PATTERN_DEADLINE_MS = 1000
+/** Tried again with four times as much: a second in all. */
+const PATTERN_DEADLINE_MS = 200
 
-/** `Step 3:`, `**Step 3.**`, `### Step 3 (check)`, alone or before text, at the start of a line. */
+/** `Step 3:`, `**Step 3.**`, `### Step 3 (check)`, `- Step 3:`, alone or before text, at the start of a line. */
 const STEP_MARK =
-  /^[ \t]{0,8}(?:#{1,6}[ \t]{1,4})?[*_]{0,3}step[ \t]{1,4}\d{1,4}(?=[*_]{0,3}(?:[ \t]{0,4}[:.)(\u2013\u2014-]|\s*$))/i
+  /^[ \t]{0,8}(?:(?:#{1,6}|[-*+])[ \t]{1,4})?[*_]{0,3}step[ \t]{1,4}\d{1,4}(?=[*_]{0,3}(?:[ \t]{0,4}[:.)(\u2013\u2014-]|\s*$))/i
 /** `3. `, `3) `, `(3) `, `**3.** `: spaces before, and the number. */
 const ITEM_MARK = /^([ \t]{0,12})[*_]{0,2}\(?(\d{1,4})[.)][*_]{0,2}(?:\s|$)/
 
@@ -50,8 +51,25 @@ const splitters: { readonly [N in Exclude<SplitterName, 'auto'>]: (text: string)
 }
 
 /**
- * Cuts a completion into steps. No cut falls into a code fence, display or `\(…\)` mathematics or an environment,
- * whatever the splitter. `auto` is the first of these that finds something: `step` where a line begins with
+ * The splitter of a setting: a name, or a pattern between slashes with flags behind, such as `/\n(?=\d+:)/i`.
+ * @throws UserError for anything else, and for a pattern that is none.
+ */
+export function parseSplitter(value: string): Splitter {
+  const name = SPLITTERS.find((known) => known === value)
+  if (name !== undefined) return name
+  const written = /^\/(.+)\/([dgimsuv]*)$/s.exec(value)
+  if (written === null)
+    throw new UserError(`splitter: expected ${SPLITTERS.join(', ')} or /pattern/flags, got '${value}'`)
+  try {
+    return new RegExp(written[1], written[2])
+  } catch (error) {
+    throw new UserError(`splitter: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/**
+ * Cuts a completion into steps. No cut falls into code, display or `\(…\)` mathematics or an environment, whatever the
+ * splitter. `auto` is the first of these that finds something: `step` where a line begins with
  * "Step k"; `numbered` where the items of one list are at least half as many as the paragraphs; `blank` where there
  * is a blank line; `newline` where there is a line end; `sentence`.
  * @throws UserError for a pattern that takes too long on this text.

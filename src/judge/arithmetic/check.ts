@@ -1,18 +1,25 @@
 /** @file One step → what became of each of its equations. */
+
+import { isEqual, show, toNumber, type Value } from '../../text/number.ts'
 import { arrange } from './arrange.ts'
 import { decide, type Outcome } from './decide.ts'
-import { evaluate, PLAIN, walk } from './evaluate.ts'
+import { plainValue, walk } from './evaluate.ts'
 import { type Chain, findChains, type Link } from './find.ts'
-import { isEqual, show, toNumber, type Value } from './number.ts'
 import type { Expression, Side } from './parse.ts'
 import { scan } from './scan.ts'
 import { CASE, COINS, DEFINED, DEFINITION, DOUBT, MEASURES, OTHER_ARITHMETIC } from './words.ts'
 
+/** What became of the equation of two sides in `text`. */
 export interface Finding {
   readonly outcome: Outcome
-  readonly equation: string
-  readonly why: string
+  readonly text: string
+  readonly left: Claim
+  readonly right: Claim
+  /** Of the side that is calculated. */
+  readonly value: Value
 }
+
+type Claim = Link & { readonly side: Side }
 
 /** What earlier steps say of names. */
 export interface Memory {
@@ -79,10 +86,6 @@ function leading(expression: Expression): Expression {
   }
 }
 
-function valueIn(expression: Expression, context: Context): Value | null {
-  return evaluate(expression, { names: context.names, reading: PLAIN, literals: new Map() })
-}
-
 function hasName(side: Side): boolean {
   let found = false
   walk(side.expression, ({ kind }) => {
@@ -104,13 +107,13 @@ function mixesMeasures(left: Side, right: Side, written: string): boolean {
 /** "5 + 3 = 8 + 2 = 10" is how people keep a running total. */
 function isRunningTotal(left: Side, right: Side, context: Context): boolean {
   const start = leading(right.expression)
-  const total = valueIn(left.expression, context)
-  const first = valueIn(start, context)
+  const total = plainValue(left.expression, context.names)
+  const first = plainValue(start, context.names)
   return start !== right.expression && total !== null && first !== null && isEqual(total, first)
 }
 
 /** "3-5" may be from 3 to 5. */
-function isRange({ side, start, end }: Link & { side: Side }, text: string): boolean {
+function isRange({ side, start, end }: Claim, text: string): boolean {
   const { expression } = side
   if (expression.kind !== 'difference' || /\s/.test(text.slice(start, end))) return false
   const { left, right } = expression
@@ -122,7 +125,7 @@ function isShare(left: Side, right: Side, written: string): boolean {
   return /\bof\b/.test(written) || (!left.hasOperation && written.includes('%') && right.hasOperation)
 }
 
-function isLoose(left: Link & { side: Side }, right: Link & { side: Side }, context: Context): boolean {
+function isLoose(left: Claim, right: Claim, context: Context): boolean {
   const a = left.side
   const b = right.side
   if (context.isOther || isRange(left, context.text)) return true
@@ -144,7 +147,7 @@ function writtenStart(text: string, start: number, end: number): number {
   return before === null || (before[0] === '$' && text[end] === '$') ? start : start - before[0].length
 }
 
-function hasSide(link: Link): link is Link & { side: Side } {
+function hasSide(link: Link): link is Claim {
   return link.side !== null
 }
 
@@ -159,29 +162,42 @@ function isClaim(chain: Chain, at: number): boolean {
   return chain.links.length > 2 && chain.isPlain
 }
 
+/** Whether an earlier side of the chain has the value of a claim's right side. */
+function isHeldEarlier(chain: Chain, at: number, right: Claim, context: Context): boolean {
+  const isApproximate = chain.relations[at] === '≈'
+  const earlier = chain.links.slice(Math.max(0, at - 8), at).filter(hasSide)
+  return earlier.some(
+    ({ side }) => decide(side.expression, right.side.expression, isApproximate, context.names) === 'holds',
+  )
+}
+
+function calculated(left: Claim, right: Claim): Claim {
+  return left.side.hasOperation ? left : right
+}
+
 function checkPair(chain: Chain, at: number, context: Context): Finding | null {
   const left = chain.links[at]
   const right = chain.links[at + 1]
   const relation = chain.relations[at]
-  if (relation === 'other' || !hasSide(left) || !hasSide(right)) return null
-  const isApproximate = relation === '≈'
-  let outcome = decide(left.side.expression, right.side.expression, isApproximate, context.names)
-  if (outcome === null || !isClaim(chain, at)) return null
-  const earlier = chain.links.slice(Math.max(0, at - 8), at).filter(hasSide)
-  const agrees = ({ side }: { side: Side }): boolean =>
-    decide(side.expression, right.side.expression, isApproximate, context.names) === 'holds'
-  if (outcome === 'false' && (isLoose(left, right, context) || earlier.some(agrees))) outcome = 'doubtful'
-  const from = writtenStart(context.text, left.start, right.end)
-  const equation = quote(context.text.slice(from, right.end))
-  const a = valueIn(left.side.expression, context)
-  const b = valueIn(right.side.expression, context)
-  if (a === null || b === null) return null
-  const shown = left.side.hasOperation ? a : b
-  const of = quote(
-    left.side.hasOperation ? context.text.slice(from, left.end) : context.text.slice(right.start, right.end),
-  )
-  const why = outcome === 'doubtful' ? `${equation}: not clear` : `${equation}: ${of} is ${show(shown)}`
-  return { outcome, equation, why }
+  if (relation === 'other' || !hasSide(left) || !hasSide(right) || !isClaim(chain, at)) return null
+  const decided = decide(left.side.expression, right.side.expression, relation === '≈', context.names)
+  const value = plainValue(calculated(left, right).side.expression, context.names)
+  if (decided === null || value === null) return null
+  const isDoubtful = decided === 'false' && (isLoose(left, right, context) || isHeldEarlier(chain, at, right, context))
+  return { outcome: isDoubtful ? 'doubtful' : decided, text: context.text, left, right, value }
+}
+
+/** An equation as it is written. */
+export function equationOf({ text, left, right }: Finding): string {
+  return quote(text.slice(writtenStart(text, left.start, right.end), right.end))
+}
+
+export function explain(finding: Finding): string {
+  const { outcome, text, left, right, value } = finding
+  if (outcome === 'doubtful') return `${equationOf(finding)}: not clear`
+  const shown = calculated(left, right)
+  const from = shown === left ? writtenStart(text, left.start, right.end) : shown.start
+  return `${equationOf(finding)}: ${quote(text.slice(from, shown.end))} is ${show(value)}`
 }
 
 /** What a chain says of the name that stands at one of its links; null where that is not clear. */
@@ -191,7 +207,7 @@ function assigned(chain: Chain, at: number, context: Context): Value | null {
   if (!partner?.side || partner.side.isLoose || !chain.isPlain) return null
   const link = chain.links[at]
   if (isNear(context.cases, context, link, 0) || isNear(context.doubts, context, link, 0)) return null
-  return valueIn(partner.side.expression, context)
+  return plainValue(partner.side.expression, context.names)
 }
 
 /** "x = 5", "Let n = 3 + 4 = 7": the name is known from here on, until it is said to be something else. */
@@ -210,33 +226,28 @@ function remember(chain: Chain, findings: readonly Finding[], context: Context):
 
 function contextOf(text: string, memory: Memory): Context {
   return {
-    ...memory,
     text,
     sentenceEnds: positions(text, SENTENCE_END),
     doubts: positions(text, DOUBT),
     cases: positions(text, CASE),
+    ...memory,
   }
 }
 
-function checkText(text: string, memory: Memory): Finding[] {
+function* checkText(text: string, memory: Memory): Generator<Finding> {
   const context = contextOf(text, memory)
-  const found: Finding[] = []
   for (const chain of findChains(arrange(scan(text), text))) {
     const findings = chain.relations.map((_, at) => checkPair(chain, at, context)).filter((one) => one !== null)
     remember(chain, findings, context)
-    found.push(...findings)
+    yield* findings
   }
-  return found
 }
 
-/** Checks the equations of a step and remembers what it assigns. */
-export function checkStep(step: string, memory: Memory): Finding[] {
-  const marks = [...step.matchAll(CALCULATOR)].flatMap(([, inside]) => checkText(inside, memory))
-  return [
-    ...marks,
-    ...checkText(
-      step.replace(CALCULATOR, (mark) => ' '.repeat(mark.length)),
-      memory,
-    ),
-  ]
+/** Checks the equations of a step and remembers what it assigns, as it is read to its end. */
+export function* checkStep(step: string, memory: Memory): Generator<Finding> {
+  for (const [, inside] of step.matchAll(CALCULATOR)) yield* checkText(inside, memory)
+  yield* checkText(
+    step.replace(CALCULATOR, (mark) => ' '.repeat(mark.length)),
+    memory,
+  )
 }

@@ -1,13 +1,23 @@
 /** @file Two sides and what is said of them → whether that holds. */
-import { evaluate, type Names, PLAIN, READINGS, type Reading, type World, walk } from './evaluate.ts'
-import { type Fraction, fraction, hasDecimals, isEqual, toNumber, type Value } from './number.ts'
+
+import { fraction, hasDecimals, isEqual, toNumber, type Value } from '../../text/number.ts'
+import {
+  AS_WRITTEN,
+  evaluate,
+  type Names,
+  otherReadings,
+  PLAIN,
+  plainValue,
+  type Reading,
+  type World,
+  walk,
+} from './evaluate.ts'
 import type { Expression } from './parse.ts'
 
 export type Outcome = 'holds' | 'doubtful' | 'false'
 
 type Literal = Expression & { kind: 'number' }
 
-const NOTHING: ReadonlyMap<Expression, Fraction> = new Map()
 /** π is often taken as 3.14 or 22/7. */
 const PI_SLACK = 0.0016
 const MAX_ROUNDED = 8
@@ -52,8 +62,8 @@ function compare(left: Expression, right: Expression, isApproximate: boolean, wo
   return isApproximate && distance <= NEAR * Math.abs(toNumber(a)) ? 'doubtful' : 'false'
 }
 
-function value(expression: Expression, names: Names, literals = NOTHING): number {
-  return toNumber(evaluate(expression, { names, reading: PLAIN, literals }) ?? Number.NaN)
+function value(expression: Expression, names: Names, literals = AS_WRITTEN): number {
+  return toNumber(plainValue(expression, names, literals) ?? Number.NaN)
 }
 
 /** How far the difference of the sides may be off because their decimals (two or more) and π are rounded. */
@@ -66,6 +76,7 @@ function slack(left: Expression, right: Expression, names: Names): number {
       if (part.kind === 'pi') hasPi = true
     })
   }
+  if (rounded.length === 0 && !hasPi) return 0
   if (rounded.length > MAX_ROUNDED) return Number.POSITIVE_INFINITY
   const base = value(left, names) - value(right, names)
   let total = hasPi ? PI_SLACK * Math.abs(value(left, names)) : 0
@@ -88,12 +99,14 @@ function halfPlace(left: Expression, right: Expression): number {
 
 /** Whether `left = right` (or ≈) holds, in the reading that suits it best; null where a side has no value. */
 export function decide(left: Expression, right: Expression, isApproximate: boolean, names: Names): Outcome | null {
-  let best: Outcome | null = null
-  for (const reading of READINGS) {
-    const outcome = compare(left, right, isApproximate, { names, reading, literals: NOTHING })
-    if (outcome === null && reading === PLAIN) return null
+  const compareIn = (reading: Reading): Outcome | null =>
+    compare(left, right, isApproximate, { names, reading, literals: AS_WRITTEN })
+  let best = compareIn(PLAIN)
+  if (best === null || best === 'holds') return best
+  for (const reading of otherReadings([left, right])) {
+    const outcome = compareIn(reading)
     if (outcome === 'holds') return 'holds'
-    if (outcome === 'doubtful' || best === null) best = outcome
+    if (outcome === 'doubtful') best = outcome
   }
   if (best !== 'false') return best
   const distance = Math.abs(value(left, names) - value(right, names))

@@ -1,7 +1,7 @@
 /** @file An expression → its value, in each of the ways in which it may be read. */
 
-import type { Fraction, Value } from './number.ts'
-import * as numbers from './number.ts'
+import type { Fraction, Value } from '../../text/number.ts'
+import * as numbers from '../../text/number.ts'
 import type { Expression } from './parse.ts'
 
 /** What names stand for; null for one that is no longer known. */
@@ -32,9 +32,8 @@ export const PLAIN: Reading = {
   isExclamation: false,
 }
 
-/** The plain reading, each single other one, and all of them. */
-export const READINGS: readonly Reading[] = [
-  PLAIN,
+/** Each single reading but the plain one, two of them, and all but one. */
+const OTHERS: readonly Reading[] = [
   { ...PLAIN, isPercentUnit: true },
   { ...PLAIN, isMixedProduct: true },
   { ...PLAIN, isProductTight: true },
@@ -141,6 +140,14 @@ export function evaluate(expression: Expression, world: World): Value | null {
   return combine(OPERATIONS[expression.kind], evaluate(expression.left, world), evaluate(expression.right, world))
 }
 
+/** No literal is replaced. */
+export const AS_WRITTEN: World['literals'] = new Map()
+
+/** The value in the plain reading. */
+export function plainValue(expression: Expression, names: Names, literals = AS_WRITTEN): Value | null {
+  return evaluate(expression, { names, reading: PLAIN, literals })
+}
+
 /** The parts that an expression is made of. */
 function partsOf(expression: Expression): readonly Expression[] {
   switch (expression.kind) {
@@ -161,6 +168,38 @@ function partsOf(expression: Expression): readonly Expression[] {
     default:
       return [expression.left, expression.right]
   }
+}
+
+/** What a part of an expression leaves to its reading. */
+function choiceAt(part: Expression): keyof Reading | null {
+  switch (part.kind) {
+    case 'percent':
+      return 'isPercentUnit'
+    case 'mixed':
+      return 'isMixedProduct'
+    case 'product':
+      return part.isTight ? 'isProductTight' : null
+    case 'quotient':
+      return part.left.kind === 'quotient' ? 'isQuotientTight' : null
+    case 'negative':
+      return part.of.kind === 'power' ? 'isSignTight' : null
+    case 'factorial':
+      return 'isExclamation'
+    default:
+      return null
+  }
+}
+
+/** The readings besides the plain one that differ from it for one of these. */
+export function otherReadings(sides: readonly Expression[]): Reading[] {
+  const choices = new Set<keyof Reading>()
+  for (const side of sides) {
+    walk(side, (part) => {
+      const choice = choiceAt(part)
+      if (choice !== null) choices.add(choice)
+    })
+  }
+  return choices.size === 0 ? [] : OTHERS.filter((reading) => [...choices].some((choice) => reading[choice]))
 }
 
 /** Calls `visit` with each part of an expression, itself first. */

@@ -135,37 +135,38 @@ function relationAt(tokens: readonly Token[], at: number): Relation {
  * The chains of a stretch [low, high) of tokens with relations at `relations`: one, or more where prose stands between
  * two relations ("3 + 4 = 7 and 7 * 2 = 14").
  */
-function chainsOf(tokens: readonly Token[], low: number, high: number, relations: readonly number[]): Chain[] {
-  const chains: Chain[] = []
+function* chainsOf(
+  tokens: readonly Token[],
+  low: number,
+  high: number,
+  relations: readonly number[],
+): Generator<Chain> {
   let links = [firstLink(tokens, low, relations[0])]
   let kinds: Relation[] = []
-  relations.forEach((at, i) => {
+  for (const [i, at] of relations.entries()) {
     const end = relations[i + 1] ?? high
     const next = lastLink(tokens, at + 1, end)
     links.push(next.link)
     kinds.push(relationAt(tokens, at))
     const isLast = i === relations.length - 1
-    if (!isLast && next.stop === end) return
-    chains.push({ links, relations: kinds, isPlain: kinds.every((relation) => relation === '=') })
+    if (!isLast && next.stop === end) continue
+    yield { links, relations: kinds, isPlain: kinds.every((relation) => relation === '=') }
     if (isLast) return
     links = [firstLink(tokens, next.stop, end)]
     kinds = []
-  })
-  return chains
+  }
 }
 
 /** Every chain of equations, in order. */
-export function findChains(tokens: readonly Token[]): Chain[] {
-  const chains: Chain[] = []
+export function* findChains(tokens: readonly Token[]): Generator<Chain> {
   let low = 0
   let relations: number[] = []
   for (let at = 0; at <= tokens.length; at++) {
     const kind = tokens[at]?.kind
     if (kind === 'relation') relations.push(at)
     if (kind !== undefined && kind !== 'stop') continue
-    if (relations.length > 0) chains.push(...chainsOf(tokens, low, at, relations))
+    if (relations.length > 0) yield* chainsOf(tokens, low, at, relations)
     low = at + 1
     relations = []
   }
-  return chains
 }

@@ -1,17 +1,24 @@
 /** @file A judge that is a rule: it works out every equation that stands in a step. */
 import { NO_USAGE, type Solution, type StepJudge, type StepVerdict } from '../port.ts'
-import { checkStep, type Finding, newMemory } from './check.ts'
+import { checkStep, equationOf, explain, type Finding, newMemory } from './check.ts'
+import type { Outcome } from './decide.ts'
 
-function verdict(findings: readonly Finding[]): StepVerdict {
-  const wrong = findings.find(({ outcome }) => outcome === 'false')
-  if (wrong !== undefined) return { state: 'scored', score: 0, label: 'incorrect', why: wrong.why }
-  const held = findings.filter(({ outcome }) => outcome === 'holds')
-  if (held.length > 0) {
-    const why = held.length === 1 ? `${held[0].equation} holds` : `${held.length} equations hold`
+function verdict(findings: Iterable<Finding>): StepVerdict {
+  const first = new Map<Outcome, Finding>()
+  let heldCount = 0
+  for (const finding of findings) {
+    if (!first.has(finding.outcome)) first.set(finding.outcome, finding)
+    if (finding.outcome === 'holds') heldCount++
+  }
+  const wrong = first.get('false')
+  if (wrong !== undefined) return { state: 'scored', score: 0, label: 'incorrect', why: explain(wrong) }
+  const held = first.get('holds')
+  if (held !== undefined) {
+    const why = heldCount === 1 ? `${equationOf(held)} holds` : `${heldCount} equations hold`
     return { state: 'scored', score: 1, label: 'correct', why }
   }
-  const doubted = findings.at(0)
-  return { state: 'abstained', why: doubted === undefined ? 'no equation between numbers' : doubted.why }
+  const doubted = first.get('doubtful')
+  return { state: 'abstained', why: doubted === undefined ? 'no equation between numbers' : explain(doubted) }
 }
 
 /**
@@ -22,6 +29,7 @@ function verdict(findings: readonly Finding[]): StepVerdict {
 export function arithmeticJudge(): StepJudge {
   return {
     name: 'arithmetic@1',
+    meaning: 'correctness',
     judge: async (solution: Solution, signal: AbortSignal) => {
       const memory = newMemory(solution.problem)
       const steps = solution.steps.map((step): StepVerdict => {

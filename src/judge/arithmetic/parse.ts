@@ -1,5 +1,5 @@
 /** @file Tokens → an expression, with what in it may be read in another way. */
-import type { Fraction } from './number.ts'
+import type { Fraction } from '../../text/number.ts'
 import type { Token } from './token.ts'
 import { AFTER_PART, PROSE } from './words.ts'
 

@@ -1,6 +1,7 @@
 /** @file Text → tokens of arithmetic: plain text, Markdown and LaTeX alike, in one pass. */
+
+import { fraction } from '../../text/number.ts'
 import { COMMANDS, LAYOUTS, MATH_ENDS, MATH_STARTS, TEXT_COMMANDS } from './latex.ts'
-import { fraction } from './number.ts'
 import { PAIRS, POWERS, SIGNS } from './signs.ts'
 import type { Mark, Token } from './token.ts'
 import { GLUED_UNITS, MEASURES, SHORT_WORDS } from './words.ts'
@@ -32,7 +33,7 @@ function match(cursor: Cursor, pattern: RegExp): RegExpExecArray | null {
 
 function push(cursor: Cursor, mark: Mark, length: number): void {
   const end = cursor.at + length
-  cursor.tokens.push({ ...mark, start: cursor.at, end })
+  cursor.tokens.push({ start: cursor.at, end, ...mark }) // in this order: V8 is ten times slower in the other
   cursor.at = end
 }
 
@@ -41,19 +42,20 @@ function isGlued({ tokens, at }: Cursor): boolean {
   return tokens.at(-1)?.end === at
 }
 
+function numberMark(cursor: Cursor, text: string): Mark {
+  const [whole, digits = ''] = text.replace(/[^\d.]/g, '').split('.')
+  const value = digits === '' ? fraction(BigInt(whole)) : fraction(BigInt(whole + digits), 10n ** BigInt(digits.length))
+  const isNumeral = /^0\d/.test(whole) || (isGlued(cursor) && cursor.tokens.at(-1)?.kind === 'number')
+  if (value === null || isNumeral) return { kind: 'unknown', text }
+  const zeros = digits === '' && value.num !== 0n ? whole.length - whole.replace(/0+$/, '').length : 0
+  return { kind: 'number', text, value, decimals: digits.length, zeros }
+}
+
 function readNumber(cursor: Cursor): boolean {
   const found = /[\d.]/.test(cursor.text[cursor.at]) ? match(cursor, NUMBER) : null
   if (found === null) return false
-  const text = found[0]
-  const [whole, digits = ''] = text.replace(/[^\d.]/g, '').split('.')
-  const value = text.length > MAX_DIGITS ? null : fraction(BigInt(whole + digits), 10n ** BigInt(digits.length))
-  const isNumeral = /^0\d/.test(whole) || (isGlued(cursor) && cursor.tokens.at(-1)?.kind === 'number')
-  const zeros = digits === '' ? (/0*$/.exec(whole)?.[0].length ?? 0) : 0
-  const mark: Mark =
-    value === null || isNumeral
-      ? { kind: 'unknown', text }
-      : { kind: 'number', text, value, decimals: digits.length, zeros: value.num === 0n ? 0 : zeros }
-  push(cursor, mark, text.length)
+  const [text] = found
+  push(cursor, text.length > MAX_DIGITS ? { kind: 'unknown', text } : numberMark(cursor, text), text.length)
   return true
 }
 

@@ -1,5 +1,5 @@
 /** @file What written arithmetic is made of, once blanks, dollar signs and LaTeX's spacing are taken away. */
-import type { Fraction } from './number.ts'
+import type { Fraction } from '../../text/number.ts'
 
 export type Operator = '+' | '-' | '*' | '/' | '^' | '!' | '%'
 

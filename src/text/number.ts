@@ -129,8 +129,10 @@ export function hasDecimals(value: Value, decimals: number): boolean {
   return (value.num * scale) % value.den === 0n
 }
 
+const LONGEST_SHOWN = 10n ** 15n
+
 function isLong(n: bigint): boolean {
-  return n > 10n ** 15n || n < -(10n ** 15n)
+  return n > LONGEST_SHOWN || n < -LONGEST_SHOWN
 }
 
 /** The value as a person writes it: `64`, `2.5`, `10/3 (3.33333)`, `1.41421`. */

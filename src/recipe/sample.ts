@@ -1,0 +1,190 @@
+/** @file Samples the rollouts of questions into a file. What is in it is not sampled again. */
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { UserError } from '../base/errors.ts'
+import { openLineLog, writeDurably } from '../base/files.ts'
+import { sha256 } from '../base/hash.ts'
+import { readLog } from '../base/lines.ts'
+import type { Question } from '../data/prompt-rows.ts'
+import type { Prompt } from '../data/records.ts'
+import { type Rollout, rolloutSchema } from '../data/rollout.ts'
+import type { StageEvent, StageName } from '../data/stage-events.ts'
+import type { Completion, GenerateRequest, Generator, Sampling } from '../rollout/generator.ts'
+import { answersEqual } from '../text/answer/equal.ts'
+import { extractAnswer } from '../text/answer/extract.ts'
+import { type SplitterName, splitSteps } from '../text/steps.ts'
+import type { SamplingSettings } from './generate-settings.ts'
+import type { World } from './world.ts'
+
+/** How questions are put, and answers read. */
+export interface Asking {
+  readonly system_prompt?: string
+  readonly answer_start: string
+  readonly splitter: SplitterName
+}
+
+export function askingOf({ system_prompt, answer_start, splitter }: Asking): Asking {
+  return { ...(system_prompt === undefined ? {} : { system_prompt }), answer_start, splitter }
+}
+
+export interface SampleJob {
+  readonly stage: StageName
+  readonly generator: Generator
+  readonly questions: readonly Question[]
+  readonly samples: number
+  readonly sampling: Sampling
+  readonly asking: Asking
+  /** The file of rollouts. */
+  readonly path: string
+  readonly world: World
+}
+
+/** With several samples greedy ones would all be the same. */
+const TEMPERATURE = 0.8
+
+export function samplingOf(settings: SamplingSettings, logprobs = false): Sampling {
+  return {
+    temperature: settings.temperature ?? (settings.num_samples === 1 ? 0 : TEMPERATURE),
+    topP: settings.top_p,
+    topK: settings.top_k,
+    minP: settings.min_p,
+    repetitionPenalty: settings.repetition_penalty,
+    stop: settings.stop,
+    maxTokens: settings.max_new_tokens,
+    seed: settings.seed,
+    logprobs,
+  }
+}
+
+/** The prompt with the message of the system before it. */
+export function askedPrompt(prompt: Prompt, system: string | undefined): Prompt {
+  if (system === undefined || 'raw' in prompt) return prompt
+  return { messages: [{ role: 'system', content: system }, ...prompt.messages] }
+}
+
+interface Wanted {
+  readonly id: string
+  readonly question: Question
+  readonly request: GenerateRequest
+}
+
+/** The policy and how it samples, as text: equal makers give equal rollouts. */
+function makerOf({ generator, sampling, asking }: SampleJob): string {
+  const { stop, logprobs: _, ...numbers } = sampling
+  const said = Object.entries(numbers).map(([name, value]) => `${name}=${value}`)
+  const texts = Object.entries({ stop: stop.length > 0 ? stop : undefined, ...asking }).flatMap(([name, value]) =>
+    value === undefined || value === '' ? [] : [`${name}=${JSON.stringify(value)}`],
+  )
+  return [generator.name, ...said, ...texts].join(' ')
+}
+
+/** Every rollout that the job is for: those of a question side by side, so that its prompt is computed once. */
+function wantedRollouts({ questions, samples, sampling, asking }: SampleJob, maker: string): Wanted[] {
+  return questions.flatMap((question) =>
+    Array.from({ length: samples }, (_, sample) => ({
+      id: sha256(JSON.stringify([question.id, sample, maker, sampling.logprobs])),
+      question,
+      request: {
+        id: question.id,
+        prompt: askedPrompt(question.prompt, asking.system_prompt),
+        continued: asking.answer_start,
+        sample,
+      },
+    })),
+  )
+}
+
+function makeRollout({ id, question }: Wanted, maker: string, completion: Completion, splitter: SplitterName): Rollout {
+  const text = completion.request.continued + completion.text
+  const final = extractAnswer(text)
+  const isRight = question.answer === null ? null : final !== null && answersEqual(final, question.answer)
+  return {
+    id,
+    maker,
+    problem: question.problem,
+    sample: completion.request.sample,
+    completion: text,
+    steps: splitSteps(text, splitter).steps.map((step) => step.text),
+    finish: completion.finish,
+    tokens: completion.ids.length,
+    answer: question.answer,
+    final_answer: final,
+    final_answer_correct: isRight,
+    ...(completion.logps === null ? {} : { logps: [...completion.logps] }),
+  }
+}
+
+/** The rollouts of a file, by their ids. Lines that are none are passed over. */
+export async function readRollouts(path: string): Promise<Map<string, Rollout>> {
+  const known = new Map<string, Rollout>()
+  if (!existsSync(path)) return known
+  for await (const value of readLog(path)) {
+    const parsed = rolloutSchema.safeParse(value)
+    if (parsed.success) known.set(parsed.data.id, parsed.data)
+  }
+  return known
+}
+
+/**
+ * Samples what the file lacks, appending as completions come. When all are there the file is written anew in the order
+ * of the questions, so that it is the same however often it was interrupted.
+ * @returns the rollouts in that order; undefined where the world's signal stopped it.
+ */
+export async function* sampleRollouts(job: SampleJob): AsyncGenerator<StageEvent, readonly Rollout[] | undefined> {
+  const { stage, generator, path, world, asking } = job
+  mkdirSync(dirname(path), { recursive: true })
+  const maker = makerOf(job)
+  const wanted = wantedRollouts(job, maker)
+  const known = await readRollouts(path)
+  const others = [...known.values()].filter((rollout) => rollout.maker !== maker)
+  if (others.length > 0) throw otherMaker(path, others, maker)
+  const open = wanted.filter(({ id }) => !known.has(id))
+  const facts = `${generator.name} · ${job.questions.length} questions × ${job.samples}`
+  const unit = 'rollouts'
+  yield { type: 'stage-begin', stage, facts, known: wanted.length - open.length, total: wanted.length, unit }
+  if (open.length > 0) {
+    const byRequest = new Map(open.map((item) => [item.request, item]))
+    const log = openLineLog(path)
+    const started = world.seconds()
+    let [done, tokens, right, answered] = [0, 0, 0, 0]
+    try {
+      for await (const completion of generator.generate(byRequest.keys(), job.sampling, world.signal)) {
+        const item = byRequest.get(completion.request)
+        if (item === undefined) throw new Error(`${generator.name}: completed what was not asked`)
+        const rollout = makeRollout(item, maker, completion, asking.splitter)
+        log.append(JSON.stringify(rollout))
+        known.set(item.id, rollout)
+        done++
+        tokens += rollout.tokens
+        right += Number(rollout.final_answer_correct === true)
+        answered += Number(rollout.answer !== null)
+        const seconds = world.seconds() - started
+        const accuracy = answered === 0 ? '' : `${((100 * right) / answered).toFixed(1)} % right · `
+        const note = `${accuracy}${Math.round(tokens / Math.max(seconds, 1e-3)).toLocaleString('en')} tok/s`
+        yield { type: 'stage-progress', stage, done, total: open.length, unit, seconds, note }
+      }
+    } catch (error) {
+      if (!world.signal.aborted) throw error
+      yield { type: 'stage-stopped', stage, done, total: open.length, folder: dirname(path) }
+      return undefined
+    } finally {
+      log.sync()
+      log.close()
+    }
+  }
+  const rollouts = wanted.flatMap(({ id }) => known.get(id) ?? [])
+  for (const { id } of wanted) known.delete(id)
+  if (open.length > 0) writeDurably(path, linesOf([...rollouts, ...known.values()]))
+  return rollouts
+}
+
+function otherMaker(path: string, [other, ...more]: readonly Rollout[], maker: string): UserError {
+  return new UserError(
+    `${path} holds ${more.length + 1} rollouts that were made otherwise: by ${other.maker}; now it is ${maker}. ` +
+      'Choose another --output_dir',
+  )
+}
+
+function* linesOf(rollouts: readonly Rollout[]): Iterable<string> {
+  for (const rollout of rollouts) yield `${JSON.stringify(rollout)}\n`
+}
