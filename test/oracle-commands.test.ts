@@ -33,11 +33,10 @@ describe.each(['llama', 'llama-untied', 'mistral', 'mistral-fp16'])('%s', (name)
   const reference = oracleJson<{ prompt: number[]; generated: number[] }>(`models/${name}/reference.json`)
 
   test.each([cpu, interpreter])('greedy tokens equal those of transformers: $name', async (backend) => {
-    const machine = makeMachine(backend, config, weights, { blockTokens: 3, chunkTokens: 2, headTokens: 8 })
+    const decoder = await openDecoder(makeMachine(backend, config, weights))
     const options = { maxNewTokens: reference.generated.length, endIds: [] }
-    const ids = await collect(decodeGreedily(machine, weightLayers(machine), reference.prompt, options))
-    expect(ids).toEqual(reference.generated)
-    await machine.dispose()
+    expect(await collect(decodeGreedily(decoder, reference.prompt, options))).toEqual(reference.generated)
+    await decoder.dispose()
   })
 
   test('decoding with the cache gives the logits of the full forward pass to 1e-5', async () => {
@@ -45,13 +44,15 @@ describe.each(['llama', 'llama-untied', 'mistral', 'mistral-fp16'])('%s', (name)
     const layers = weightLayers(machine)
     const ids = [...reference.prompt, ...reference.generated]
     const full = await logitsOf(machine, sequenceRow(ids), layers)
-    const decoder = openDecoder(machine, layers)
-    await decoder.feed(ids.slice(0, 4))
+    const decoder = await openDecoder(machine)
+    const batch = decoder.openBatch(1)
+    batch.start(0, await decoder.prompt(ids.slice(0, 4)))
     for (let at = 4; at < ids.length; at++) {
-      const logits = await decoder.feed([ids[at]])
+      const { data } = await batch.step([ids[at]])
       const { vocabularySize: width } = config
-      expect(relativeError(logits, full.data.subarray(at * width, (at + 1) * width))).toBeLessThan(1e-5)
+      expect(relativeError(data, full.data.subarray(at * width, (at + 1) * width))).toBeLessThan(1e-5)
     }
+    await decoder.dispose()
     await machine.dispose()
   })
 
@@ -105,11 +106,11 @@ describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Inst
   const reference = (): SmolReference => JSON.parse(readFileSync(fixture, 'utf8'))
 
   test('the largest logits and the normaliser of a text equal those of transformers to 1e-3', async () => {
-    const machine = load()
+    const decoder = await openDecoder(load())
     const tokenizer = loadTokenizer(smollm2)
     for (const { text, ids, top_ids, top_logits, logsumexp } of reference().top_logits) {
       expect(tokenizer.encode(text)).toEqual(ids)
-      const logits = await openDecoder(machine, weightLayers(machine)).feed(ids)
+      const { logits } = await decoder.prompt(ids)
       const most = Math.max(...top_logits)
       let total = 0
       for (const logit of logits) total += Math.exp(logit - most)
@@ -118,7 +119,7 @@ describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Inst
         expect(Math.abs(logits[id] - top_logits[at])).toBeLessThan(1e-3)
       })
     }
-    await machine.dispose()
+    await decoder.dispose()
   })
 
   test('log-probabilities of whole solutions equal those of transformers to 1e-3', async () => {
@@ -134,15 +135,15 @@ describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Inst
   })
 
   test('greedy tokens equal those of transformers: 8 of each text, all 40 in the slow stage', async () => {
-    const machine = load()
+    const decoder = await openDecoder(load())
     const tokenizer = loadTokenizer(smollm2)
     for (const { prompt_ids, generated, text } of reference().greedy) {
       const count = isSlow ? generated.length : 8
       const options = { maxNewTokens: count, endIds: [] }
-      const ids = await collect(decodeGreedily(machine, weightLayers(machine), prompt_ids, options))
+      const ids = await collect(decodeGreedily(decoder, prompt_ids, options))
       expect(ids).toEqual(generated.slice(0, count))
       expect(text.startsWith(tokenizer.decode(ids))).toBe(true)
     }
-    await machine.dispose()
+    await decoder.dispose()
   })
 })

@@ -78,13 +78,17 @@ export function openStageView(stream: OutputStream, { json, isLive }: { json: bo
   }
 }
 
+/** Whether a line can be drawn again. */
+export function isLiveOutput(): boolean {
+  return process.stdout.isTTY === true && !process.env['CI'] && process.env['TERM'] !== 'dumb'
+}
+
 /** Runs stages and shows them. Ctrl-C stops them. */
 export async function showStages<T>(
   start: (world: World) => AsyncGenerator<StageEvent, T>,
   { json }: { readonly json: boolean },
 ): Promise<T> {
-  const isLive = process.stdout.isTTY === true && !process.env['CI'] && process.env['TERM'] !== 'dumb'
-  const view = openStageView(process.stdout, { json, isLive })
+  const view = openStageView(process.stdout, { json, isLive: isLiveOutput() })
   const signals = stopOnSignals(process, () => process.stderr.write('\nstopping; what was made is kept\n'))
   try {
     const events = start(systemWorld(signals.signal))

@@ -2,6 +2,7 @@
 import { readChatDemonstration, readCompletion, readSolution } from './demonstrations.ts'
 import type { Reading, ReadOptions } from './labelled.ts'
 import { readMathStepDpo } from './math-step-dpo.ts'
+import { readPair } from './pair-row.ts'
 import { readPreference } from './preference.ts'
 import { readPretokenised } from './pretokenised.ts'
 import { readPrm800k } from './prm800k.ts'
@@ -14,6 +15,7 @@ export type FormatName =
   | 'pretokenised'
   | 'stepwise'
   | 'preference'
+  | 'pairs'
   | 'prompts'
   | 'chat'
   | 'completion'
@@ -45,6 +47,13 @@ export const formats: readonly Format[] = [
     matches: ({ question, label }) => isColumns(question) && isColumns(label),
     merges: true,
     read: readPrm800k,
+  },
+  {
+    name: 'pairs',
+    columns: 'prompt, prefix, chosen, rejected, chosen_terminal, rejected_terminal',
+    matches: (row) => has(row, 'chosen', 'rejected', 'chosen_terminal', 'rejected_terminal'),
+    merges: false,
+    read: readPair,
   },
   {
     name: 'math-step-dpo',

@@ -1,4 +1,5 @@
 /** @file The port of the engine: what a graph is, what runs it, and how sizes are bound. */
+import type { BlockTensor } from './block-tensor.ts'
 import { type Dim, elementCount, namesOf, type Sizes, shapeOf, showShape, sizeOf } from './dims.ts'
 import { inOrder, isA, type Kind, type Value } from './value.ts'
 
@@ -28,12 +29,21 @@ export interface Program {
   dispose(): Promise<void>
 }
 
+/** Inputs that never change: a program holds them in the form that is quickest for it, and they are not fed. */
+export type Held = Readonly<Record<string, Tensor<Float32Array> | BlockTensor>>
+
 /** Compiles and runs graphs: ONNX Runtime in float32, or the interpreter in float64. */
 export interface Backend {
   readonly name: string
   /** A zeroed buffer of the numbers that this backend computes with. */
   allocate(length: number): FloatArray
-  compile(graph: Graph): Promise<Program>
+  /** `held`: inputs that are given now, once. They may be changed or dropped afterwards. */
+  compile(graph: Graph, held?: Held): Promise<Program>
+}
+
+/** What remains to be fed of a graph. */
+export function withoutHeld(graph: Graph, held: Held): Graph {
+  return { ...graph, inputs: graph.inputs.filter(({ attributes }) => !(attributes.name in held)) }
 }
 
 /** Runs a program into new buffers. */

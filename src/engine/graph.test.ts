@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { bindSizes, makeGraph, runOnce } from './backend.ts'
 import { product, sizeOf } from './dims.ts'
 import { gradients, substitute } from './grad.ts'
-import { interpret } from './interpret.ts'
+import { interpret, interpreter } from './interpret.ts'
 import { toOnnx } from './onnx.ts'
 import * as ops from './ops.ts'
 import { ortBackend } from './session.ts'
@@ -110,6 +110,37 @@ describe('ONNX Runtime', () => {
     const program = await backend.compile(makeGraph({ y: ops.neg(ops.input('x', ['T'])) }))
     const { y } = await runOnce(backend, program, { x: { data: floats(1, 2, 3, 4).subarray(1, 3), shape: [2] } })
     expect([...y.data]).toEqual([-2, -3])
+    await program.dispose()
+  })
+
+  test.each([backend, interpreter])('what is held is taken once, and not fed: $name', async (backend) => {
+    const y = ops.matmul(ops.input('x', ['T', 3]), ops.input('weight', [2, 3]), { transposeB: true })
+    const data = floats(1, 2, 3, 4, 5, 6)
+    const program = await backend.compile(makeGraph({ y }), { weight: { data, shape: [2, 3] } })
+    data.fill(0)
+    const { y: found } = await runOnce(backend, program, { x: { data: floats(1, 0, 2), shape: [1, 3] } })
+    expect([...found.data]).toEqual([7, 16])
+    await program.dispose()
+  })
+
+  test('a cache that is fed and written in one buffer gets the new tokens at their ends', async () => {
+    const ends = ops.input('ends', ['B'], 'int')
+    const appended = (name: string) =>
+      ops.append(ops.input(name, ['B', 1, 'C', 8]), ops.input(`new ${name}`, ['B', 8]), ends)
+    const [keys, values] = [appended('keys'), appended('values')]
+    const attended = ops.attend(ops.input('query', ['B', 8]), keys, values, { scale: 1, window: null })
+    const program = await backend.compile(makeGraph({ attended, 'keys after': keys, 'values after': values }))
+    const cache = { data: new Float32Array(2 * 3 * 8).fill(1), shape: [2, 1, 3, 8] }
+    const other = { data: new Float32Array(2 * 3 * 8), shape: [2, 1, 3, 8] }
+    const row = (...numbers: number[]) => ({ data: floats(...numbers.flatMap((x) => Array(8).fill(x))), shape: [2, 8] })
+    const feeds = { query: row(1, 1), 'new keys': row(5, 6), 'new values': row(7, 8), keys: cache, values: other }
+    const into = { attended: row(0, 0), 'keys after': cache, 'values after': other }
+    await program.run({ ...feeds, ends: { data: Int32Array.of(1, 3), shape: [2] } }, into)
+    const firstColumns = (data: Float32Array) => [...data].filter((_, at) => at % 8 === 0)
+    expect(firstColumns(cache.data)).toEqual([5, 1, 1, 1, 1, 6])
+    expect(firstColumns(other.data)).toEqual([7, 0, 0, 0, 0, 8])
+    // Scores 8, 8 and 48: the last token sees itself alone.
+    expect(firstColumns(into.attended.data)).toEqual([7, 8])
     await program.dispose()
   })
 

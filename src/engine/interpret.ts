@@ -5,12 +5,15 @@ import {
   type FloatArray,
   type FloatTensors,
   type Graph,
+  type Held,
   type Program,
   type Tensor,
   type TensorData,
   type Tensors,
   targetOf,
+  withoutHeld,
 } from './backend.ts'
+import { fromBlocks, isBlocks } from './block-tensor.ts'
 import { elementCount, shapeOf } from './dims.ts'
 import { type Kernel, kernels } from './kernels.ts'
 import { inOrder, isA, type Primitive, type Value } from './value.ts'
@@ -54,18 +57,25 @@ function tensorOf(results: ReadonlyMap<Value, Tensor>, value: Value): Tensor {
   return tensor
 }
 
+function copyOf({ data, shape }: Tensor<Float32Array>): Tensor {
+  return { data: data.slice(), shape }
+}
+
 /** The interpreter as a backend. */
 export const interpreter: Backend = {
   name: 'interpreter',
   allocate: (length) => new Float64Array(length),
-  compile: (graph) => Promise.resolve(interpretedProgram(graph)),
+  compile: (graph, held = {}) => Promise.resolve(interpretedProgram(graph, held)),
 }
 
-function interpretedProgram(graph: Graph): Program {
+function interpretedProgram(graph: Graph, held: Held): Program {
+  const plain = Object.fromEntries(
+    Object.entries(held).map(([name, tensor]) => [name, isBlocks(tensor) ? fromBlocks(tensor) : copyOf(tensor)]),
+  )
   return {
-    graph,
+    graph: withoutHeld(graph, held),
     run: (feeds, into) => {
-      for (const [name, { data, shape }] of Object.entries(interpret(graph, feeds))) {
+      for (const [name, { data, shape }] of Object.entries(interpret(graph, { ...feeds, ...plain }))) {
         targetOf(name, shape, into).data.set(data)
       }
       return Promise.resolve()

@@ -195,6 +195,47 @@ const scatterAdd: Kernel<'scatterAdd'> = ({ inputs: [rows, index], out }) => {
   }
 }
 
+const append: Kernel<'append'> = ({ inputs: [cache, rows, ends], out, shape: [batch, heads, capacity, size] }) => {
+  const own = rows.shape[0] / batch
+  for (let chunk = 0; chunk < batch * heads; chunk++) {
+    const sequence = Math.floor(chunk / heads)
+    const end = ends.data[sequence]
+    for (let at = 0; at < end; at++) {
+      const to = (chunk * capacity + at) * size
+      const row = sequence * own + at - (end - own)
+      const from = at < end - own ? to : (row * heads + (chunk % heads)) * size
+      const source = at < end - own ? cache : rows
+      for (let column = 0; column < size; column++) out[to + column] = source.data[from + column]
+    }
+  }
+}
+
+const attend: Kernel<'attend'> = ({ attributes: { scale, window }, inputs: [query, keys, values, ends], out }) => {
+  const [batch, groups, capacity, size] = keys.shape
+  const heads = query.shape[1] / size
+  const own = query.shape[0] / batch
+  for (let row = 0; row < query.shape[0]; row++) {
+    const sequence = Math.floor(row / own)
+    const end = ends.data[sequence] - own + (row % own) + 1
+    const first = Math.max(0, end - (window ?? end))
+    for (let head = 0; head < heads; head++) {
+      const start = (row * heads + head) * size
+      const chunk = (sequence * groups + Math.floor((head * groups) / heads)) * capacity
+      const scores = new Float64Array(end - first)
+      for (let key = first; key < end; key++) {
+        let dot = 0
+        for (let at = 0; at < size; at++) dot += query.data[start + at] * keys.data[(chunk + key) * size + at]
+        scores[key - first] = dot * scale
+      }
+      const total = logSumExp(scores, 0, scores.length)
+      for (let key = first; key < end; key++) {
+        const weight = Math.exp(scores[key - first] - total)
+        for (let at = 0; at < size; at++) out[start + at] += weight * values.data[(chunk + key) * size + at]
+      }
+    }
+  }
+}
+
 const copy = unary((x) => x)
 
 export const kernels: { readonly [P in Primitive]: Kernel<P> } = {
@@ -244,4 +285,6 @@ export const kernels: { readonly [P in Primitive]: Kernel<P> } = {
   place: ({ inputs: [x, index], out, shape }) => {
     for (let row = 0; row < index.data.length; row++) out[row * shape[1] + index.data[row]] = x.data[row]
   },
+  append,
+  attend,
 }

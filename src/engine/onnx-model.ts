@@ -16,7 +16,7 @@ export interface Node {
 export interface Constant {
   readonly name: string
   readonly shape: readonly number[]
-  readonly data: Float32Array | BigInt64Array
+  readonly data: Float32Array | BigInt64Array | Uint8Array
 }
 
 export interface Port {
@@ -35,13 +35,16 @@ export const DONE = '#done'
 export interface OnnxModel {
   readonly nodes: readonly Node[]
   readonly constants: readonly Constant[]
+  /** Constants whose bytes do not stand in the model: the session is given them, each as a file of its name. */
+  readonly external: readonly Constant[]
   readonly inputs: readonly Port[]
   readonly outputs: readonly Port[]
 }
 
 const IR_VERSION = 8
 const OPSET = 18
-const DATA_TYPE = { float: 1, int: 6, int64: 7 }
+const DATA_TYPE = { float: 1, byte: 2, int: 6, int64: 7 }
+const EXTERNAL = 1
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 }
 
 function attribute(name: string, value: AttributeValue): Message {
@@ -62,11 +65,26 @@ function node({ op, inputs, outputs, attributes = {}, domain = '' }: Node): Mess
   return own.text(7, domain)
 }
 
-function constant({ name, shape, data }: Constant): Message {
+function dataType(data: Constant['data']): number {
+  if (data instanceof Float32Array) return DATA_TYPE.float
+  return data instanceof Uint8Array ? DATA_TYPE.byte : DATA_TYPE.int64
+}
+
+function constantHead({ name, shape, data }: Constant): Message {
   const own = message()
   for (const size of shape) own.int(1, size)
-  own.int(2, data instanceof Float32Array ? DATA_TYPE.float : DATA_TYPE.int64).text(8, name)
-  return own.bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  return own.int(2, dataType(data)).text(8, name)
+}
+
+export function bytesOf({ data }: Constant): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+}
+
+function externalConstant(constant: Constant): Message {
+  const own = constantHead(constant)
+  const entries = { location: constant.name, offset: '0', length: String(constant.data.byteLength) }
+  for (const [key, value] of Object.entries(entries)) own.message(13, message().text(1, key).text(2, value))
+  return own.int(14, EXTERNAL)
 }
 
 /** A product of names has no spelling in ONNX: it is left open. */
@@ -97,7 +115,8 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   const graph = message().message(1, done.node)
   for (const item of model.nodes) graph.message(1, node(item))
   graph.text(2, 'stepdpo')
-  for (const item of model.constants) graph.message(5, constant(item))
+  for (const item of model.constants) graph.message(5, constantHead(item).bytes(9, bytesOf(item)))
+  for (const item of model.external) graph.message(5, externalConstant(item))
   for (const item of model.inputs) graph.message(11, port(item))
   graph.message(12, done.port)
   for (const item of model.outputs) graph.message(12, port(item))

@@ -1,8 +1,9 @@
 /** @file Writes a graph as an ONNX model, one rule per primitive, with the fused operators of ONNX Runtime. */
-import type { Graph } from './backend.ts'
+import { type Graph, type Held, withoutHeld } from './backend.ts'
+import { BLOCK, type BlockTensor, isBlocks } from './block-tensor.ts'
 import { type Dim, namesOf, type Shape } from './dims.ts'
 import { type AttributeValue, type Constant, encodeModel, type Node } from './onnx-model.ts'
-import { inOrder, type Primitive, type Value } from './value.ts'
+import { inOrder, isA, type Primitive, type Value } from './value.ts'
 
 const MICROSOFT = 'com.microsoft'
 
@@ -10,7 +11,9 @@ const MICROSOFT = 'com.microsoft'
 interface Emitter {
   /** The name under which a value's result is found. */
   name(value: Value): string
-  /** Adds a node with one output. */
+  /** The blocks of integers as which an input is held. */
+  blocks(value: Value): BlockTensor | undefined
+  /** Adds a node and gives the name of its first output. */
   node(
     op: string,
     inputs: readonly string[],
@@ -28,6 +31,8 @@ interface Emitter {
 interface Target {
   readonly domain?: string
   readonly name?: string
+  /** The names of its other outputs. */
+  readonly more?: readonly string[]
 }
 
 /** Emits what a value is; `target` is the name its result must have. */
@@ -39,7 +44,21 @@ function plain(op: string, attributes?: Readonly<Record<string, AttributeValue>>
   }
 }
 
+/** Activations are rounded to 8 bits too, each block of a row for itself. */
+const INT8_PRODUCTS = 4
+
+function matmulBlocks(emit: Emitter, value: Value<'matmul'>, { bits, shape }: BlockTensor, name: string): void {
+  const [x, weight] = value.inputs
+  const { transposeA, transposeB, scale } = value.attributes
+  if (transposeA || !transposeB || scale !== 1) throw new Error(`matmul: ${name} cannot use a weight in blocks`)
+  const { packed, scales } = blockNames(emit.name(weight))
+  const attributes = { N: shape[0], K: shape[1], bits, block_size: BLOCK, accuracy_level: INT8_PRODUCTS }
+  emit.node('MatMulNBits', [emit.name(x), packed, scales], attributes, { name, domain: MICROSOFT })
+}
+
 const matmul: Rule<'matmul'> = (emit, value, name) => {
+  const blocks = emit.blocks(value.inputs[1])
+  if (blocks !== undefined) return matmulBlocks(emit, value, blocks, name)
   const { transposeA, transposeB, scale } = value.attributes
   const attributes = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: scale } }
   const isPlain = value.inputs.every((operand) => operand.shape.length === 2)
@@ -65,7 +84,36 @@ function zeros(emit: Emitter, shape: Shape): string {
   return emit.node('Expand', [emit.float(0), emit.shape(shape)])
 }
 
+const INT32 = 6
 const INT64 = 7
+
+/**
+ * Both `append` and the attention: where a cache is fed and written in the same buffer, only the new rows are written.
+ * Each sequence and head is computed for itself, at its own length.
+ */
+const attend: Rule<'attend'> = (emit, value, name) => {
+  const [query, keys, values, ends] = value.inputs
+  const [, groups, , size] = keys.shape
+  const { scale, window } = value.attributes
+  const batch = emit.node('Shape', [emit.name(ends)])
+  const perSequence = (rows: Value): string => {
+    const shape = emit.node('Concat', [batch, emit.ints([-1, Number(rows.shape[1])])], { axis: 0 })
+    return emit.node('Reshape', [emit.name(rows), shape])
+  }
+  const before = emit.node('Sub', [emit.name(ends), emit.node('Cast', [emit.ints([1])], { to: INT32 })])
+  const longest = emit.node('ReduceMax', [emit.name(ends)], { keepdims: 1 })
+  const [newKeys, newValues] = [keys, values].map(({ inputs: [, rows] }) => perSequence(rows))
+  const caches = [keys, values].map(({ inputs: [cache] }) => emit.name(cache))
+  const attributes = {
+    num_heads: Number(query.shape[1]) / Number(size),
+    kv_num_heads: Number(groups),
+    scale: { float: scale },
+    local_window_size: window ?? -1,
+  }
+  const inputs = [perSequence(query), newKeys, newValues, ...caches, before, longest]
+  const target = { domain: MICROSOFT, more: [emit.name(keys), emit.name(values)] }
+  emit.reshape(emit.node('GroupQueryAttention', inputs, attributes, target), value.shape, name)
+}
 
 const onnxRules: { readonly [P in Primitive]: Rule<P> } = {
   input: () => {},
@@ -124,6 +172,8 @@ const onnxRules: { readonly [P in Primitive]: Rule<P> } = {
     const inputs = [zeros(emit, shape), indexColumn(emit, index), emit.name(x)]
     emit.node('ScatterElements', inputs, { axis: 1 }, { name })
   },
+  append: () => {}, // done by its attention
+  attend,
 }
 
 function emitValue<P extends Primitive>(emit: Emitter, value: Value<P>, target: string): void {
@@ -131,10 +181,9 @@ function emitValue<P extends Primitive>(emit: Emitter, value: Value<P>, target: 
 }
 
 /** Names and constants of one model under construction. */
-function makeEmitter(graph: Graph, nodes: Node[], constants: Map<string, Constant>): Emitter {
+function makeEmitter(graph: Graph, held: Held, nodes: Node[], constants: Map<string, Constant>): Emitter {
   const names = new Map<Value, string>()
-  for (const value of graph.inputs) names.set(value, value.attributes.name)
-  for (const [name, value] of graph.outputs) if (!names.has(value)) names.set(value, name)
+  for (const [name, value] of graph.outputs) if (!isA(value, 'input') && !names.has(value)) names.set(value, name)
   let count = 0
   const keep = (name: string, shape: readonly number[], data: Constant['data']): string => {
     if (!constants.has(name)) constants.set(name, { name, shape, data })
@@ -142,14 +191,18 @@ function makeEmitter(graph: Graph, nodes: Node[], constants: Map<string, Constan
   }
   const emit: Emitter = {
     name: (value) => {
-      const known = names.get(value)
+      const known = names.get(value) ?? (isA(value, 'input') ? value.attributes.name : undefined)
       if (known !== undefined) return known
       const made = `#${names.size} ${value.op}`
       names.set(value, made)
       return made
     },
-    node: (op, inputs, attributes, { domain = '', name = `#part ${count++}` } = {}) => {
-      nodes.push({ op, inputs, outputs: [name], attributes, domain })
+    blocks: (value) => {
+      const tensor = isA(value, 'input') ? held[value.attributes.name] : undefined
+      return tensor !== undefined && isBlocks(tensor) ? tensor : undefined
+    },
+    node: (op, inputs, attributes, { domain = '', name = `#part ${count++}`, more = [] } = {}) => {
+      nodes.push({ op, inputs, outputs: [name, ...more], attributes, domain })
       return name
     },
     ints: (numbers) => keep(`#ints ${numbers.join(' ')}`, [numbers.length], BigInt64Array.from(numbers, BigInt)),
@@ -184,16 +237,35 @@ function emitSize(emit: Emitter, graph: Graph, dim: Dim): string {
   return sizes.reduce((left, right) => emit.node('Mul', [left, right]))
 }
 
-/** The bytes of an ONNX model that computes a graph. */
-export function toOnnx(graph: Graph): Uint8Array {
+function blockNames(name: string): { packed: string; scales: string } {
+  return { packed: `${name} packed`, scales: `${name} scales` }
+}
+
+/** What a model that was written with `held` has to be given beside its bytes. */
+export function heldConstants(held: Held): Constant[] {
+  return Object.entries(held).flatMap(([name, tensor]): Constant[] => {
+    if (!isBlocks(tensor)) return [{ name, shape: tensor.shape, data: tensor.data }]
+    const { packed, scales } = blockNames(name)
+    const [rows, columns] = tensor.shape
+    const blocks = Math.ceil(columns / BLOCK)
+    return [
+      { name: packed, shape: [rows, blocks, (BLOCK * tensor.bits) / 8], data: tensor.packed },
+      { name: scales, shape: [rows * blocks], data: tensor.scales },
+    ]
+  })
+}
+
+/** The bytes of an ONNX model that computes a graph. Inputs that are held are constants outside the model. */
+export function toOnnx(graph: Graph, held: Held = {}): Uint8Array {
   const nodes: Node[] = []
   const constants = new Map<string, Constant>()
-  const emit = makeEmitter(graph, nodes, constants)
+  const fed = withoutHeld(graph, held)
+  const emit = makeEmitter(fed, held, nodes, constants)
   for (const value of inOrder(graph.outputs.values())) emitValue(emit, value, emit.name(value))
   const outputs = [...graph.outputs].map(([name, value]) => {
     if (emit.name(value) !== name) emit.node('Identity', [emit.name(value)], {}, { name }) // an input, or given twice
     return { name, shape: value.shape, kind: value.kind }
   })
-  const inputs = graph.inputs.map(({ attributes, shape, kind }) => ({ name: attributes.name, shape, kind }))
-  return encodeModel({ nodes, constants: [...constants.values()], inputs, outputs })
+  const inputs = fed.inputs.map(({ attributes, shape, kind }) => ({ name: attributes.name, shape, kind }))
+  return encodeModel({ nodes, constants: [...constants.values()], external: heldConstants(held), inputs, outputs })
 }

@@ -174,3 +174,30 @@ export function place(x: Value, index: Value, size: Dim): Value {
   expectShape(fits, 'place', 'one number a row, and an index for each', x, index)
   return make('place', [x, index], [x.shape[0], size], {})
 }
+
+function expectCache(op: string, cache: Value, rows: Value, ends: Value): void {
+  const [batch, heads, , size] = cache.shape
+  const fits =
+    cache.shape.length === 4 &&
+    sameShape(rows.shape.slice(1), [product([heads, size])]) &&
+    ends.kind === 'int' &&
+    sameShape(ends.shape, [batch])
+  expectShape(fits, op, 'a cache [B, heads, C, size], rows [N, heads · size], ends [B]', cache, rows, ends)
+}
+
+/** cache [B, heads, C, size], rows [N, heads · size], ends [B]. */
+export function append(cache: Value, rows: Value, ends: Value): Value {
+  expectCache('append', cache, rows, ends)
+  return make('append', [cache, rows, ends], cache.shape, {})
+}
+
+/** query [N, heads · size]; keys and values were appended for the same tokens. */
+export function attend(query: Value, keys: Value, values: Value, attributes: Attributes['attend']): Value<'attend'> {
+  const [, groups, , size] = keys.shape
+  const appended = isA(keys, 'append') && isA(values, 'append') && keys.inputs[2] === values.inputs[2]
+  const fits = appended && sameShape(keys.shape, values.shape) && query.shape.length === 2
+  const heads = Number(query.shape[1]) / Number(size)
+  const expected = 'query [N, heads · size], keys and values that were appended together'
+  expectShape(fits && heads % Number(groups) === 0, 'attend', expected, query, keys, values)
+  return make('attend', [query, keys, values, keys.inputs[2]], query.shape, attributes)
+}

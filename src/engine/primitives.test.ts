@@ -120,6 +120,30 @@ const rowCase =
     }
   }
 
+/** Several sequences that get a token each, or one that gets several, after tokens of any number. */
+const cacheCase: Case = (draw) => {
+  const batch = size(draw, 4)
+  const own = batch === 1 ? size(draw) : 1
+  const ends = Int32Array.from({ length: batch }, () => own + draw.below(5))
+  const sizes = { N: batch * own, B: batch, C: Math.max(...ends) + draw.below(3) }
+  const [groups, repeats, headSize] = [size(draw, 3), size(draw, 3), 8 * size(draw, 2)] // see rotary
+  const endInput = ops.input('ends', ['B'], 'int')
+  const appended = (name: string): Value =>
+    ops.append(
+      ops.input(name, ['B', groups, 'C', headSize]),
+      ops.input(`new ${name}`, ['N', groups * headSize]),
+      endInput,
+    )
+  const query = ops.input('query', ['N', groups * repeats * headSize])
+  const attributes = { scale: 0.3, window: draw.below(2) === 0 ? null : size(draw) }
+  return {
+    value: ops.attend(query, appended('keys'), appended('values'), attributes),
+    sizes,
+    fixed: { ends: { data: ends, shape: [batch] } },
+    frozen: ['query', 'keys', 'new keys', 'values', 'new values'],
+  }
+}
+
 const cases: { readonly [P in Exclude<Primitive, 'input' | 'constant'>]: Case } = {
   add: binary(ops.add),
   sub: binary(ops.sub),
@@ -176,6 +200,8 @@ const cases: { readonly [P in Exclude<Primitive, 'input' | 'constant'>]: Case } 
     'S',
     1,
   ]),
+  append: cacheCase, // done by the attention, in ONNX Runtime
+  attend: cacheCase,
 }
 
 interface Prepared {

@@ -1,17 +1,28 @@
 /** @file Runs graphs in ONNX Runtime, in float32. Owns its sessions; feeds and results are the caller's own buffers. */
 import * as ort from 'onnxruntime-node'
 import { messageOf } from '../base/errors.ts'
-import { type Backend, bindSizes, isIntTensor, outputShapes, type Program, type Tensor, targetOf } from './backend.ts'
-import { toOnnx } from './onnx.ts'
-import { DONE } from './onnx-model.ts'
+import {
+  type Backend,
+  bindSizes,
+  type Held,
+  isIntTensor,
+  outputShapes,
+  type Program,
+  type Tensor,
+  targetOf,
+  withoutHeld,
+} from './backend.ts'
+import { heldConstants, toOnnx } from './onnx.ts'
+import { bytesOf, DONE } from './onnx-model.ts'
 
 export interface OrtOptions {
   /** Threads of one product. Results are bit-identical for equal numbers only. */
   readonly threads: number
 }
 
-function sessionOptions(threads: number): ort.InferenceSession.SessionOptions {
+function sessionOptions(threads: number, held: Held): ort.InferenceSession.SessionOptions {
   return {
+    externalData: heldConstants(held).map((constant) => ({ path: constant.name, data: bytesOf(constant) })),
     executionProviders: ['cpu'],
     intraOpNumThreads: threads,
     enableMemPattern: false, // sizes change from run to run
@@ -47,8 +58,9 @@ export function ortBackend({ threads }: OrtOptions): Backend {
   return {
     name: `onnxruntime cpu(${threads})`,
     allocate: (length) => new Float32Array(length),
-    compile: async (graph): Promise<Program> => {
-      const session = await ort.InferenceSession.create(toOnnx(graph), sessionOptions(threads))
+    compile: async (whole, held = {}): Promise<Program> => {
+      const session = await ort.InferenceSession.create(toOnnx(whole, held), sessionOptions(threads, held))
+      const graph = withoutHeld(whole, held)
       return {
         graph,
         run: async (feeds, into) => {

@@ -48,6 +48,17 @@ export interface Attributes {
   pick: object
   /** Zeros [S, V] with x [S, 1] at index [S]. */
   place: object
+  /**
+   * A cache [B, heads, C, size] to which rows [N, heads · size] are added, N / B to each of B sequences, so that they are
+   * `ends` [B] long. What lies beyond the end means nothing.
+   */
+  append: object
+  /**
+   * Attention of query rows [N, heads · size], N / B for the last tokens of each of B sequences, on the keys and values
+   * that were appended for them, [B, keyValueHeads, C, size] each: softmax(scale · q kᵀ) v over the tokens up to their
+   * own, or the last `window` of these.
+   */
+  attend: { readonly scale: number; readonly window: number | null }
 }
 
 export type Primitive = keyof Attributes

@@ -1,6 +1,6 @@
 /**
  * @file Gradient rules, one per primitive: the cotangent of a value → the cotangents of its inputs. Null where an
- * input has no gradient (indices, rotary tables).
+ * input has no gradient (indices, rotary tables, what only decoding does).
  */
 import type { Shape } from './dims.ts'
 import * as ops from './ops.ts'
@@ -112,4 +112,7 @@ export const vjpRules: { readonly [P in Primitive]: Rule<P> } = {
   scatterAdd: (grad, { inputs: [, index] }) => [ops.gather(grad, index), null],
   pick: (grad, { inputs: [x, index] }) => [ops.place(grad, index, x.shape[1]), null],
   place: (grad, { inputs: [, index] }) => [ops.pick(grad, index), null],
+  // Decoding is not differentiated.
+  append: () => [null, null, null],
+  attend: () => [null, null, null],
 }

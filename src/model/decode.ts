@@ -1,97 +1,172 @@
-/** @file Decoding with a key-value cache: the layer programs of training, fed a few tokens at a time. */
-import { type FloatArray, rowsOf, type Tensor } from '../engine/backend.ts'
+/**
+ * @file Decoding: sequences that grow by a token each at every step, all in one program that holds the weights. What a
+ * sequence gets does not depend on the others beside it, bit for bit.
+ */
+import { type Backend, type FloatArray, type Held, rowsOf, type Tensor } from '../engine/backend.ts'
+import { type BlockTensor, toBlocks } from '../engine/block-tensor.ts'
 import { elementCount } from '../engine/dims.ts'
-import { type FedLayers, fedLayer } from './forward.ts'
-import { headLogits } from './head-pass.ts'
-import { type Machine, runPart } from './machine.ts'
+import { type Cache, makeCache } from './cache.ts'
+import type { ModelConfig } from './config.ts'
+import { appended, buildDecode, cacheLayout, FINAL_NORM_FEED, HEAD_FEED } from './decode-graph.ts'
+import { families } from './families.ts'
+import type { Adapter } from './lora.ts'
+import type { Machine } from './machine.ts'
+import { mergeLayers } from './merge.ts'
+import { layerName, type WeightTensor } from './weights.ts'
 
 type Floats = Tensor<FloatArray>
 
-/** A sequence that grows. */
+/** How the weights of products are held: as they are, or rounded to so many bits in blocks. */
+export const STORAGES = ['float32', 'int8', 'int4'] as const
+export type Storage = (typeof STORAGES)[number]
+
+export interface DecoderOptions {
+  /** Added to the weights as they are now. */
+  readonly adapter?: Adapter
+  readonly storage?: Storage
+}
+
+/** A model that decodes. It holds its own copy of the weights: later changes of the model do not reach it. */
 export interface Decoder {
-  /** Appends tokens; gives the logits [vocabulary] of what follows the last. */
-  feed(ids: readonly number[]): Promise<FloatArray>
+  readonly config: ModelConfig
+  /** Computes a prompt of at least one token. */
+  prompt(ids: readonly number[]): Promise<DecodedPrompt>
+  /** Empty places for so many sequences. */
+  openBatch(places: number): DecoderBatch
+  dispose(): Promise<void>
 }
 
-/** Keys and values of one layer for the tokens so far, in buffers that double when they are full. */
-interface Cache {
-  key: Floats
-  value: Floats
+export interface DecodedPrompt {
+  /** Of what follows it, [vocabulary]. */
+  readonly logits: FloatArray
+  readonly cache: Cache
+  readonly length: number
 }
 
-function grown(machine: Machine, tensor: Floats, rows: number): Floats {
-  if (tensor.shape[0] >= rows) return tensor
-  const shape = [Math.max(rows, 2 * tensor.shape[0]), tensor.shape[1]]
-  const data = machine.backend.allocate(elementCount(shape))
-  data.set(tensor.data)
-  return { data, shape }
+export interface DecoderBatch {
+  /** Copies a prompt into a place, from which a sequence grows. */
+  start(place: number, prompt: DecodedPrompt): void
+  /** Puts a sequence at another place. */
+  move(from: number, to: number): void
+  /** Appends a token to each of the first sequences. Their logits [sequences, vocabulary], valid until the next step. */
+  step(ids: readonly number[]): Promise<Floats>
 }
 
-/** 0 where a query sees a key of [first, first + keys), −1e30 elsewhere; queries begin at token `start`. */
-function causalMask(queries: number, start: number, keys: readonly [number, number], window: number): Tensor {
-  const [first, end] = keys
-  const mask = new Float32Array(queries * (end - first)).fill(-1e30)
-  for (let query = 0; query < queries; query++) {
-    const own = start + query
-    for (let key = Math.max(first, own - window + 1); key <= own; key++) mask[query * (end - first) + key - first] = 0
-  }
-  return { data: mask, shape: [queries, end - first] }
+/** Tokens of a prompt that are computed at once. */
+const PROMPT_TOKENS = 512
+
+/** New tokens: one for each of several sequences, or several of one. */
+interface Piece {
+  readonly ids: readonly number[]
+  readonly positions: Int32Array
+  /** The lengths of the sequences with these tokens. */
+  readonly ends: Int32Array
+  /** The tokens whose logits are wanted. */
+  readonly rows: Int32Array
+  readonly cache: Cache
 }
 
-/** Starts an empty sequence. */
-export function openDecoder(machine: Machine, layers: FedLayers): Decoder {
-  const { config } = machine
-  const keyWidth = config.keyValueHeads * config.headSize
-  const empty = (): Floats => ({ data: machine.backend.allocate(0), shape: [0, keyWidth] })
-  const caches: Cache[] = layers.layers.map(() => ({ key: empty(), value: empty() }))
-  let length = 0
+/** Appends a piece to its cache and writes the logits [rows, vocabulary]. */
+type Compute = (piece: Piece, logits: Floats) => Promise<void>
 
-  const feedPiece = async (ids: readonly number[]): Promise<Floats> => {
-    const tokens = ids.length
-    const end = length + tokens
-    const take = (name: string, width: number): Floats => machine.workspace.take(`decode ${name}`, [tokens, width])
-    const query = take('query', config.heads * config.headSize)
-    const attended = take('attended', config.heads * config.headSize)
-    const angles = machine.angles(Int32Array.from(ids, (_, at) => length + at))
-    const window = config.slidingWindow ?? end
-    const keys = [Math.max(0, length - window + 1), end] as const
-    const mask = causalMask(tokens, length, keys, window)
-    let [x, y] = [take('x', config.hiddenSize), take('y', config.hiddenSize)]
+/** Compiles a model for decoding. */
+export async function openDecoder(machine: Machine, options: DecoderOptions = {}): Promise<Decoder> {
+  const { backend, config } = machine
+  const graph = buildDecode(families[config.family], config)
+  const program = await backend.compile(graph, await heldWeights(machine, options))
+  const compute: Compute = async ({ ids, positions, ends, rows, cache }, logits) => {
+    const x = zeros(backend, [ids.length, config.hiddenSize])
     machine.embed(ids, x)
-    for (const [at, cache] of caches.entries()) {
-      cache.key = grown(machine, cache.key, end)
-      cache.value = grown(machine, cache.value, end)
-      const { parts, tensors } = fedLayer(layers, at, { tokens }, false)
-      const [key, value] = [rowsOf(cache.key, length, end), rowsOf(cache.value, length, end)]
-      const projected = { tokens: { query, key, value } }
-      await runPart(machine, parts.project.forward, { tokens: { x, ...angles }, shared: tensors }, projected)
-      const seen = { key: rowsOf(cache.key, ...keys), value: rowsOf(cache.value, ...keys) }
-      await machine.run(machine.attention.forward, { query, ...seen, mask }, { attended })
-      await runPart(machine, parts.mix.forward, { tokens: { x, attended }, shared: tensors }, { tokens: { y } })
-      ;[x, y] = [y, x]
-    }
-    length = end
-    return x
+    const before = cache.tensors(ends.length)
+    const after = Object.fromEntries(Object.entries(before).map(([name, tensor]) => [appended(name), tensor]))
+    const feeds = { x, ...machine.angles(positions), ends: list(ends), rows: list(rows), ...before }
+    await program.run(feeds, { logits, ...after })
   }
-
   return {
-    feed: async (ids) => {
-      if (ids.length === 0) throw new Error('decode: expected at least one token')
-      const piece = machine.cuts.blockTokens
-      let hidden: Floats | undefined
-      for (let start = 0; start < ids.length; start += piece) hidden = await feedPiece(ids.slice(start, start + piece))
-      if (hidden === undefined) throw new Error('decode: no token was fed')
-      const last = hidden.shape[0]
-      return (await headLogits(machine, rowsOf(hidden, last - 1, last))).data
+    config,
+    prompt: (ids) => computePrompt(machine, compute, ids),
+    openBatch: (places) => openBatch(machine, compute, places),
+    dispose: () => program.dispose(),
+  }
+}
+
+function list(data: Int32Array): Tensor<Int32Array> {
+  return { data, shape: [data.length] }
+}
+
+function zeros(backend: Backend, shape: readonly number[]): Floats {
+  return { data: backend.allocate(elementCount(shape)), shape }
+}
+
+async function computePrompt(
+  { backend, config }: Machine,
+  compute: Compute,
+  ids: readonly number[],
+): Promise<DecodedPrompt> {
+  if (ids.length === 0) throw new Error('decode: expected a prompt of at least one token')
+  const cache = makeCache(backend, cacheLayout(config), 1)
+  cache.reserve(ids.length)
+  const logits = zeros(backend, [1, config.vocabularySize])
+  for (let start = 0; start < ids.length; start += PROMPT_TOKENS) {
+    const piece = ids.slice(start, start + PROMPT_TOKENS)
+    const positions = Int32Array.from(piece, (_, at) => start + at)
+    const ends = Int32Array.of(start + piece.length)
+    await compute({ ids: piece, positions, ends, rows: Int32Array.of(piece.length - 1), cache }, logits)
+  }
+  return { logits: logits.data, cache, length: ids.length }
+}
+
+function openBatch({ backend, config }: Machine, compute: Compute, places: number): DecoderBatch {
+  const cache = makeCache(backend, cacheLayout(config), places)
+  const lengths = new Int32Array(places)
+  const everyRow = Int32Array.from(lengths.keys())
+  const logits = zeros(backend, [places, config.vocabularySize])
+  return {
+    start: (place, prompt) => {
+      cache.reserve(prompt.length + 1)
+      cache.copy(prompt.cache, 0, place, prompt.length)
+      lengths[place] = prompt.length
+    },
+    move: (from, to) => {
+      cache.copy(cache, from, to, lengths[from])
+      lengths[to] = lengths[from]
+    },
+    step: async (ids) => {
+      const positions = lengths.slice(0, ids.length)
+      const ends = positions.map((length) => length + 1)
+      cache.reserve(Math.max(...ends))
+      const into = rowsOf(logits, 0, ids.length)
+      await compute({ ids, positions, ends, rows: everyRow.subarray(0, ids.length), cache }, into)
+      lengths.set(ends)
+      return into
     },
   }
 }
 
-/** The index of the largest number, the first of equal ones. */
-function argmax(numbers: FloatArray): number {
-  let best = 0
-  for (let at = 1; at < numbers.length; at++) if (numbers[at] > numbers[best]) best = at
-  return best
+/** The weights under the names of the graph's inputs. */
+async function heldWeights(
+  { backend, weights }: Machine,
+  { adapter, storage = 'float32' }: DecoderOptions,
+): Promise<Held> {
+  const layers = adapter === undefined ? weights.layers : await mergeLayers(backend, weights.layers, adapter)
+  const held: Record<string, WeightTensor | BlockTensor> = {}
+  const hold = (name: string, tensor: WeightTensor): void => {
+    const isProduct = tensor.shape.length === 2 && storage !== 'float32'
+    held[name] = isProduct ? toBlocks(tensor, storage === 'int8' ? 8 : 4) : tensor
+  }
+  for (const [layer, tensors] of layers.entries()) {
+    for (const [name, tensor] of Object.entries(tensors)) hold(layerName(layer, name), tensor)
+  }
+  hold(FINAL_NORM_FEED, weights.norm)
+  hold(HEAD_FEED, weights.head)
+  return held
+}
+
+/** The index of the largest number of logits[start, end), counted from start; the first of equal ones. */
+export function argmax(logits: FloatArray, start = 0, end = logits.length): number {
+  let best = start
+  for (let at = start + 1; at < end; at++) if (logits[at] > logits[best]) best = at
+  return best - start
 }
 
 export interface GreedyOptions {
@@ -102,18 +177,19 @@ export interface GreedyOptions {
 
 /** The most likely continuation of a prompt, token by token. */
 export async function* decodeGreedily(
-  machine: Machine,
-  layers: FedLayers,
+  decoder: Decoder,
   prompt: readonly number[],
   { maxNewTokens, endIds }: GreedyOptions,
 ): AsyncGenerator<number> {
-  const decoder = openDecoder(machine, layers)
-  let logits = await decoder.feed(prompt)
+  const batch = decoder.openBatch(1)
+  const begun = await decoder.prompt(prompt)
+  batch.start(0, begun)
+  let { logits } = begun
   for (let count = 1; ; count++) {
     const id = argmax(logits)
     if (endIds.includes(id) || count > maxNewTokens) return
     yield id
     if (count === maxNewTokens) return
-    logits = await decoder.feed([id])
+    logits = (await batch.step([id])).data
   }
 }

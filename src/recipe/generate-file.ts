@@ -31,7 +31,7 @@ export async function* generateFile(
       const rollouts = yield* sampleRollouts({
         stage: 'generate',
         generator: policy.generator,
-        questions,
+        beginnings: questions.map((question) => ({ question, continued: settings.answer_start })),
         samples: settings.num_samples,
         sampling: samplingOf(settings, settings.logprobs),
         asking: askingOf(settings),

@@ -27,10 +27,16 @@ export function askingOf({ system_prompt, answer_start, splitter }: Asking): Ask
   return { ...(system_prompt === undefined ? {} : { system_prompt }), answer_start, splitter }
 }
 
+/** A question, and how its answer begins. */
+export interface Beginning {
+  readonly question: Question
+  readonly continued: string
+}
+
 export interface SampleJob {
   readonly stage: StageName
   readonly generator: Generator
-  readonly questions: readonly Question[]
+  readonly beginnings: readonly Beginning[]
   readonly samples: number
   readonly sampling: Sampling
   readonly asking: Asking
@@ -79,19 +85,16 @@ function makerOf({ generator, sampling, asking }: SampleJob): string {
 }
 
 /** Every rollout that the job is for: those of a question side by side, so that its prompt is computed once. */
-function wantedRollouts({ questions, samples, sampling, asking }: SampleJob, maker: string): Wanted[] {
-  return questions.flatMap((question) =>
-    Array.from({ length: samples }, (_, sample) => ({
-      id: sha256(JSON.stringify([question.id, sample, maker, sampling.logprobs])),
+function wantedRollouts({ beginnings, samples, sampling, asking }: SampleJob, maker: string): Wanted[] {
+  return beginnings.flatMap(({ question, continued }) => {
+    const prompt = askedPrompt(question.prompt, asking.system_prompt)
+    const id = sha256(JSON.stringify([question.id, continued]))
+    return Array.from({ length: samples }, (_, sample) => ({
+      id: sha256(JSON.stringify([id, sample, maker, sampling.logprobs])),
       question,
-      request: {
-        id: question.id,
-        prompt: askedPrompt(question.prompt, asking.system_prompt),
-        continued: asking.answer_start,
-        sample,
-      },
-    })),
-  )
+      request: { id, prompt, continued, sample },
+    }))
+  })
 }
 
 function makeRollout({ id, question }: Wanted, maker: string, completion: Completion, splitter: SplitterName): Rollout {
@@ -139,7 +142,7 @@ export async function* sampleRollouts(job: SampleJob): AsyncGenerator<StageEvent
   const others = [...known.values()].filter((rollout) => rollout.maker !== maker)
   if (others.length > 0) throw otherMaker(path, others, maker)
   const open = wanted.filter(({ id }) => !known.has(id))
-  const facts = `${generator.name} · ${job.questions.length} questions × ${job.samples}`
+  const facts = `${generator.name} · ${job.beginnings.length} × ${job.samples}`
   const unit = 'rollouts'
   yield { type: 'stage-begin', stage, facts, known: wanted.length - open.length, total: wanted.length, unit }
   if (open.length > 0) {

@@ -1,0 +1,107 @@
+/** @file The whole model as one graph that appends tokens to sequences, each with a cache of its own. */
+import { type Graph, makeGraph } from '../engine/backend.ts'
+import {
+  add,
+  append,
+  attend,
+  broadcast,
+  concat,
+  constant,
+  gather,
+  input,
+  matmul,
+  reshape,
+  rmsNorm,
+  slice,
+} from '../engine/ops.ts'
+import type { Value } from '../engine/value.ts'
+import type { ModelConfig } from './config.ts'
+import type { Family, LayerBuilder } from './layer.ts'
+import { layerName } from './weights.ts'
+
+/** The number of new tokens, of sequences, of tokens that each has room for, and of tokens whose logits are wanted. */
+const TOKENS = 'N'
+const SEQUENCES = 'B'
+const ROOM = 'C'
+const WANTED = 'R'
+
+export const FINAL_NORM_FEED = 'norm.weight'
+export const HEAD_FEED = 'head.weight'
+
+/** The buffers of a cache: for each layer one with keys and one with values, [sequences, heads, room, size] each. */
+export interface CacheLayout {
+  readonly names: readonly string[]
+  readonly heads: number
+  /** The size of a head, rounded up: the fused attention wants multiples of 8. */
+  readonly size: number
+}
+
+export function cacheLayout({ layers, keyValueHeads, headSize }: ModelConfig): CacheLayout {
+  const names = Array.from({ length: layers }, (_, layer) => [`keys ${layer}`, `values ${layer}`]).flat()
+  return { names, heads: keyValueHeads, size: Math.ceil(headSize / 8) * 8 }
+}
+
+/** The output that is the cache of a name with the new tokens. */
+export function appended(name: string): string {
+  return `${name} appended`
+}
+
+/**
+ * x [N, hidden], cos and sin [N, headSize / 2], the lengths `ends` [B] that the sequences have with the new tokens, `rows`
+ * [R] of those whose logits are wanted, caches, weights → logits [R, vocabulary] and the caches. Each sequence gets N / B
+ * tokens; more than one only where there is one sequence.
+ */
+export function buildDecode(family: Family, config: ModelConfig): Graph {
+  const { names, heads, size } = cacheLayout(config)
+  const { headSize, hiddenSize, vocabularySize } = config
+  const half = [TOKENS, headSize / 2]
+  const [cos, sin] = [input('cos', half), input('sin', half)]
+  const ends = input('ends', [SEQUENCES], 'int')
+  const attributes = { scale: 1 / Math.sqrt(headSize), window: config.slidingWindow }
+  const outputs: Record<string, Value> = {}
+  const appendTo = (name: string, rows: Value): Value => {
+    outputs[appended(name)] = append(input(name, [SEQUENCES, heads, ROOM, size]), widened(rows, size), ends)
+    return outputs[appended(name)]
+  }
+  let x: Value = input('x', [TOKENS, hiddenSize])
+  for (let layer = 0; layer < config.layers; layer++) {
+    const build = { ...weightBuilder(family, config, layer), cos, sin }
+    const { query, key, value } = family.project(build, x)
+    const [keys, values] = [appendTo(names[2 * layer], key), appendTo(names[2 * layer + 1], value)]
+    x = family.mix(build, x, narrowed(attend(widened(query, size), keys, values, attributes), size, headSize))
+  }
+  const last = gather(x, input('rows', [WANTED], 'int'))
+  const h = rmsNorm(last, input(FINAL_NORM_FEED, [hiddenSize]), config.normEpsilon)
+  const logits = matmul(h, input(HEAD_FEED, [vocabularySize, hiddenSize]), { transposeB: true })
+  return makeGraph({ logits, ...outputs })
+}
+
+/** The weights of one layer as inputs under their names in the checkpoint. */
+function weightBuilder(family: Family, config: ModelConfig, layer: number): Omit<LayerBuilder, 'cos' | 'sin'> {
+  const linears = family.linears(config)
+  const weight = (name: string, shape: readonly number[]): Value => input(layerName(layer, name), shape)
+  const linear = (module: string, x: Value): Value => {
+    const shape = linears.get(module)
+    if (shape === undefined) throw new Error(`layer: no linear is called ${module}`)
+    const y = matmul(x, weight(`${module}.weight`, [shape.outputs, shape.inputs]), { transposeB: true })
+    return shape.bias ? add(y, weight(`${module}.bias`, [shape.outputs])) : y
+  }
+  const norm = (module: string, x: Value): Value =>
+    rmsNorm(x, weight(`${module}.weight`, [config.hiddenSize]), config.normEpsilon)
+  return { config, linear, norm }
+}
+
+/** x [N, heads, headSize] with zeros at the end of each head, as [N, heads · size]. */
+function widened(x: Value, size: number): Value {
+  const [, heads, headSize] = x.shape
+  const missing = size - Number(headSize)
+  const wide = missing === 0 ? x : concat([x, broadcast(constant(0), [TOKENS, heads, missing])], 2)
+  return reshape(wide, [TOKENS, Number(heads) * size])
+}
+
+/** The way back: [N, heads · size] → [N, heads · headSize]. */
+function narrowed(x: Value, size: number, headSize: number): Value {
+  if (size === headSize) return x
+  const heads = Number(x.shape[1]) / size
+  return reshape(slice(reshape(x, [TOKENS, heads, size]), 2, 0, headSize), [TOKENS, heads * headSize])
+}
