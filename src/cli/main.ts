@@ -7,6 +7,8 @@ import { addEvalCommand } from './eval-command.ts'
 import { throwUsageErrors } from './flags.ts'
 import { addGenerateCommand } from './generate-command.ts'
 import { addJudgeCommand } from './judge-command.ts'
+import { addPairsCommand } from './pairs-command.ts'
+import { addRunCommand } from './run-command.ts'
 import { addScoreCommand } from './score-command.ts'
 import { stopWithReader } from './signals.ts'
 import { addTrainCommand } from './train-command.ts'
@@ -20,11 +22,13 @@ function makeProgram(): Command {
     .description('Step-DPO in TypeScript: trains language models on step preferences with LoRA, inside Node')
     .version(packageVersion())
   for (const addCommand of [
+    addRunCommand,
     addTrainCommand,
     addJudgeCommand,
     addEvalCommand,
     addScoreCommand,
     addGenerateCommand,
+    addPairsCommand,
     addDataCommand,
   ])
     addCommand(program)

@@ -99,7 +99,7 @@ function auditPairs(groups: readonly Group[], policy: GroupPairs): PairAudit {
   return audit
 }
 
-function spread(values: readonly number[]): Spread {
+export function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b)
   const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]
   return { min: at(0), median: at(0.5), p95: at(0.95), max: at(1) }

@@ -1,0 +1,88 @@
+/** @file The settings of `pairs`, and those of a judge where the same command also samples. */
+import { z } from 'zod'
+import { VERIFICATIONS } from '../pair/step-pairs.ts'
+import { policyFields, promptFields, samplingFields } from './generate-settings.ts'
+import { type JudgeSettings, judgeFields } from './judge-settings.ts'
+
+const count = z.number().int().positive()
+
+export const STRATEGIES = ['step_dpo', 'siblings', 'dpo'] as const
+
+const { temperature, top_p, seed, threads: _, reward_model, ...otherJudgeFields } = judgeFields
+
+/** Where a command also samples, what both would call by one name is the policy's; the judge's has its own. */
+export const judgeStageFields = {
+  reward_model: reward_model.meta({ ...reward_model.meta(), alias: ['judge'] }),
+  ...otherJudgeFields,
+  judge_temperature: temperature.meta({ ...temperature.meta() }),
+  judge_top_p: top_p.meta({ ...top_p.meta() }),
+  judge_seed: seed.meta({ ...seed.meta() }),
+}
+
+const judgeStageSchema = z.strictObject(judgeStageFields)
+export type JudgeStageSettings = z.output<typeof judgeStageSchema>
+
+/** The judge's own settings. */
+export function judgeSettingsOf(settings: JudgeStageSettings & { readonly threads?: number }): JudgeSettings {
+  const names = Object.keys(judgeFields)
+  const own = Object.fromEntries(Object.entries(settings).filter(([name]) => names.includes(name)))
+  return z.strictObject(judgeFields).parse({
+    ...own,
+    temperature: settings.judge_temperature,
+    top_p: settings.judge_top_p,
+    seed: settings.judge_seed,
+    threads: settings.threads,
+  })
+}
+
+export const pairFields = {
+  strategy: z.enum(STRATEGIES).default('step_dpo').meta({
+    group: 'Pairs',
+    description: 'first wrong step and a right one, steps scored differently after one prefix, whole solutions',
+  }),
+  verify: z.enum(VERIFICATIONS).default('both').meta({
+    group: 'Pairs',
+    description: 'what makes a step chosen: the solution ends right and nothing in it is found wrong, or one of both',
+  }),
+  num_resamples: z.number().int().min(0).default(8).meta({
+    group: 'Pairs',
+    description: 'continuations of a prefix without a right step; needs base_model; 0: none',
+  }),
+  min_margin: z.number().min(0).default(0.5).meta({
+    group: 'Pairs',
+    description: 'least difference of scores, where scores decide',
+  }),
+  max_pairs_per_prompt: count.default(16).meta({ group: 'Pairs', description: 'pairs of one problem at most' }),
+  check_leak: z.string().optional().meta({
+    group: 'Pairs',
+    description: 'refuse problems that stand in this file too',
+  }),
+}
+
+export const pairsSchema = z.strictObject({
+  rollouts: z
+    .string()
+    .min(1)
+    .meta({
+      group: 'Data',
+      alias: ['dataset_path', 'dataset_name', 'data_path'],
+      description: 'rollouts.jsonl of `generate`',
+    }),
+  output_dir: z.string().min(1).default('./pairs').meta({
+    group: 'Data',
+    description: 'folder of pairs.jsonl',
+  }),
+  ...pairFields,
+  ...judgeStageFields,
+  ...policyFields,
+  base_model: policyFields.base_model.optional().meta({ ...policyFields.base_model.meta() }),
+  ...samplingFields,
+  temperature: samplingFields.temperature.meta({
+    ...samplingFields.temperature.meta(),
+    description: 'of continuations; default 0.8',
+  }),
+  ...promptFields,
+  json: z.boolean().default(false).meta({ group: 'Data', description: 'print events as JSON lines' }),
+})
+
+export type PairsSettings = z.output<typeof pairsSchema>
