@@ -1,16 +1,29 @@
-/** @file `stepdpo eval processbench`: how good a judge is, on solutions that people have labelled. */
+/** @file `stepdpo eval`: how well a model solves problems; `eval processbench`: how good a judge is on labelled steps. */
 import type { Command } from 'commander'
+import { evalSchema } from '../recipe/eval-settings.ts'
 import { evalJudgeSchema } from '../recipe/judge-settings.ts'
 import { addFlags } from './flags.ts'
 import { showJudging } from './judge-run.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
+import { showStages } from './stage-lines.ts'
 import { printableText } from './width.ts'
 
 export function addEvalCommand(program: Command): void {
+  const command = program.command('eval').description('solve problems with a model, and compare it with another')
+  addFlags(command, evalSchema).action(async () => {
+    const settings = parseSettings(evalSchema, command.args, readConfig(command.opts()['config']))
+    const { evaluate } = await import('../recipe/eval.ts')
+    const evaluation = await showStages((world) => evaluate(settings, world), settings)
+    if (evaluation === undefined) return
+    const { text, ...facts } = evaluation
+    process.stdout.write(settings.json ? `${JSON.stringify(facts)}\n` : `\n${printableText(text)}`)
+  })
+  addJudgeBenchmark(command)
+}
+
+function addJudgeBenchmark(program: Command): void {
   const command = program
-    .command('eval')
-    .description('measure judges')
     .command('processbench')
     .aliases(['prmbench', 'judge'])
     .description('measure a judge on labelled steps: ProcessBench, PRMBench, MR-GSM8K, BIG-Bench-Mistake, PRM800K')

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { StepVerdict } from '../judge/port.ts'
-import { measureDrift, measureLengthBias, measureWrongProcess, spearman } from './diagnostics.ts'
+import { measureDrift, measureLengthBias, measurePositionBias, measureWrongProcess, spearman } from './diagnostics.ts'
 
 function verdicts(...scores: readonly (number | null)[]): StepVerdict[] {
   return scores.map((score) =>
@@ -29,6 +29,13 @@ test('wrong process: among solutions with a right answer and a verdict', () => {
   ])
   expect(of).toBe(3)
   expect(share.value).toBeCloseTo(2 / 3, 12)
+})
+
+test('position bias: comparisons without two answers do not count', () => {
+  const { share, of } = measurePositionBias([true, false, null, true, true, null].map((one) => ({ isConsistent: one })))
+  expect(of).toBe(4)
+  expect(share.value).toBe(0.25)
+  expect(measurePositionBias([{ isConsistent: null }]).share.value).toBeNull()
 })
 
 test('Spearman: the textbook’s IQ and hours of television correlate at −29/165', () => {

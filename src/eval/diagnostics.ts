@@ -1,4 +1,5 @@
 /** @file Signs that a judge does not judge steps: it looks at the end, passes right answers, or counts steps. */
+import type { Comparison } from '../judge/pairwise.ts'
 import type { StepVerdict } from '../judge/port.ts'
 import type { FirstError } from './first-error.ts'
 import { bootstrap, type Estimate } from './interval.ts'
@@ -40,6 +41,11 @@ export interface JudgedAnswer {
 export function measureWrongProcess(solutions: readonly JudgedAnswer[]): Share {
   const judged = solutions.filter(({ finalCorrect, predicted }) => finalCorrect && typeof predicted === 'number')
   return shareOf(judged.map(({ predicted }) => predicted !== -1))
+}
+
+/** Position bias: the share of comparisons in both orders in which the order decided, of those with two answers. */
+export function measurePositionBias(comparisons: readonly Pick<Comparison, 'isConsistent'>[]): Share {
+  return shareOf(comparisons.flatMap(({ isConsistent }) => (isConsistent === null ? [] : !isConsistent)))
 }
 
 /** Spearman's ρ of scores and numbers of steps: far from 0, a judge counts steps. */

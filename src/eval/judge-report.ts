@@ -1,16 +1,18 @@
 /** @file All that is measured of a judge against labels of people. Pure numbers: printing is the caller's. */
+import type { LabelAgreement } from '../data/judge-events.ts'
 import type { StepLabel } from '../data/judgement.ts'
-import type { StepVerdict } from '../judge/port.ts'
+import type { MergedVerdict } from '../judge/port.ts'
 import { type Agreement, cohenKappa } from './agreement.ts'
 import { BASELINES, type BaselineName, type BaselineScores, scoreBaseline } from './baselines.ts'
 import { measureDrift, measureLengthBias, measureWrongProcess, type Share } from './diagnostics.ts'
 import { type FirstErrorReport, firstErrorOf, scoreFirstErrors } from './first-error.ts'
+import { measurePanel } from './panel.ts'
 import { type PrmScoreReport, scorePrm } from './prm-score.ts'
 import { brierScore, expectedCalibrationError, type Outcome, type ReliabilityBin, reliability } from './reliability.ts'
 
 /** A solution that a judge and people have judged. */
 export interface JudgedSolution {
-  readonly verdicts: readonly StepVerdict[]
+  readonly verdicts: readonly MergedVerdict[]
   /** The judge's score of the whole. */
   readonly score: number | null
   /** The first wrong step from 0, −1 for none; null where it is not known. */
@@ -36,6 +38,8 @@ export interface JudgeReport {
   }
   /** Judge and people on right and wrong steps. */
   readonly agreement: Agreement
+  /** The judges of a panel among each other; empty for one judge. */
+  readonly panel: readonly LabelAgreement[]
   readonly drift: Share
   readonly wrongProcess: Share
   readonly lengthBias: { readonly rho: number | null; readonly of: number }
@@ -95,6 +99,7 @@ export function reportJudge(solutions: readonly JudgedSolution[], threshold = 0.
       bins: reliability(outcomes),
     },
     agreement: cohenKappa(solutions.map((solution) => pairsOf(solution, threshold))),
+    panel: measurePanel(solutions.map(({ verdicts }) => verdicts)),
     drift: measureDrift(solutions.map(({ verdicts }) => verdicts)),
     wrongProcess: measureWrongProcess(
       solutions.map(({ finalCorrect, verdicts }) => ({ finalCorrect, predicted: firstErrorOf(verdicts, threshold) })),
