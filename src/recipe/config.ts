@@ -95,7 +95,7 @@ export const dataFields = {
     .meta({ group: 'Pairs', description: 'refuse problems that stand in this file too' }),
 }
 
-const objectiveFields = {
+export const objectiveFields = {
   beta: z.number().positive().default(0.4).meta({ group: 'Objective', description: 'strength of the reference' }),
   objective: z.enum(objectives).default('step_dpo').meta({
     group: 'Objective',
@@ -114,7 +114,7 @@ const objectiveFields = {
   }),
 }
 
-const loraFields = {
+export const loraFields = {
   use_lora: z
     .boolean()
     .default(true)
@@ -129,7 +129,7 @@ const loraFields = {
   use_rslora: z.boolean().default(false).meta({ group: 'LoRA', description: 'scale is alpha / √r' }),
 }
 
-const trainingFields = {
+export const trainingFields = {
   max_steps: z
     .number()
     .int()

@@ -4,7 +4,6 @@ import { oracleJson, oraclePath, oracleTensors, relativeError } from '../../test
 import type { EncodedGroup } from '../batch/encode.ts'
 import { packDemonstrations } from '../batch/pack.ts'
 import { ortBackend } from '../engine/session.ts'
-import { evaluateDemonstrations } from '../eval/demonstration.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import { adapterLearner } from '../model/learner.ts'
 import { loadModel } from '../model/load.ts'
@@ -45,18 +44,6 @@ test.each([
     expect(relativeError(gradient, gradients.get(name)?.data ?? [])).toBeLessThan(1e-4)
   }
   await pupil.machine.dispose()
-})
-
-test('held-out rows are scored by the same loss', async () => {
-  const { machine, learner } = startPupil()
-  const steps = evaluateDemonstrations(machine, learner.layers(''), groups, 64)
-  let step = await steps.next()
-  let rows = 0
-  for (; !step.done; step = await steps.next()) rows++
-  expect(rows).toBe(packDemonstrations(groups, 64).length)
-  expect(Math.abs(step.value['eval_loss'] - reference.cases.sft.loss)).toBeLessThan(1e-5)
-  expect(step.value['eval_tokens']).toBe(groups.flatMap(({ members }) => members).flat().length)
-  await machine.dispose()
 })
 
 test('members of one prefix share its tokens; one that fits no row is named', () => {

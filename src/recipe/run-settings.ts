@@ -1,0 +1,118 @@
+/** @file The settings of `run`: those of all its stages under the names that they have there. */
+import { z } from 'zod'
+import { dataFields, loraFields, objectiveFields, type TrainInput, trainingFields, trainSchema } from './config.ts'
+import { type EvalSettings, evalFields, evalSchema } from './eval-settings.ts'
+import {
+  type GenerateSettings,
+  generateSchema,
+  policyFields,
+  promptFields,
+  samplingFields,
+} from './generate-settings.ts'
+import { judgeStageFields, type PairsSettings, pairFields, pairsSchema } from './pairs-settings.ts'
+
+const count = z.number().int().positive()
+
+const { objective: _, precompute_ref_log_probs: __, ...preferenceFields } = objectiveFields
+const { max_length, max_row_tokens, pack } = dataFields
+
+export const runSchema = z.strictObject({
+  base_model: policyFields.base_model,
+  dataset_path: z
+    .string()
+    .min(1)
+    .meta({
+      group: 'Loop',
+      alias: ['dataset_name', 'data_path'],
+      description: 'problems to learn from: GSM8K, MATH, {prompt, answer} rows',
+    }),
+  eval_dataset_path: z
+    .string()
+    .optional()
+    .meta({ group: 'Loop', alias: ['eval_dataset_name'], description: 'problems to measure on, none of them above' }),
+  output_dir: z.string().min(1).default('./checkpoints/stepwise_dpo').meta({
+    group: 'Loop',
+    description: 'folder of everything; the same command goes on with it',
+  }),
+  rounds: count
+    .default(1)
+    .meta({ group: 'Loop', description: 'times that the new policy is sampled and trained again' }),
+  limit: count.optional().meta({ group: 'Loop', description: 'problems to learn from at most' }),
+  eval_limit: count.optional().meta({ group: 'Loop', description: 'problems to measure on at most' }),
+  eval_samples: evalFields.num_samples.meta({ ...evalFields.num_samples.meta(), group: 'Loop' }),
+  allow_leak: z.boolean().default(false).meta({
+    group: 'Loop',
+    description: 'go on although problems to measure on are learned from too',
+  }),
+  yes: z.boolean().default(false).meta({ group: 'Loop', description: 'spend without asking' }),
+  json: z.boolean().default(false).meta({ group: 'Loop', description: 'print events as JSON lines' }),
+  batch_size: policyFields.batch_size,
+  ...samplingFields,
+  num_samples: samplingFields.num_samples.default(8),
+  ...promptFields,
+  ...judgeStageFields,
+  aggregations: evalFields.aggregations,
+  strategy: pairFields.strategy,
+  verify: pairFields.verify,
+  num_resamples: pairFields.num_resamples,
+  min_margin: pairFields.min_margin,
+  max_pairs_per_prompt: pairFields.max_pairs_per_prompt,
+  ...preferenceFields,
+  ...loraFields,
+  ...trainingFields,
+  max_length,
+  max_row_tokens,
+  pack,
+})
+
+export type RunSettings = z.output<typeof runSchema>
+
+/** The settings that a schema knows, of those that a run has. */
+function pick(settings: RunSettings, shape: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(settings).filter(([name, value]) => Object.hasOwn(shape, name) && value !== undefined),
+  )
+}
+
+/** Who is sampled: the base model, or what was trained last. */
+export interface Trained {
+  readonly base_model: string
+  readonly adapter?: string
+}
+
+export function generateSettingsOf(
+  settings: RunSettings,
+  policy: Trained,
+  folder: string,
+): GenerateSettings & { dataset_path: string } {
+  const { dataset_path } = settings
+  const parsed = generateSchema.parse({ ...pick(settings, generateSchema.shape), ...policy, output_dir: folder })
+  return { ...parsed, dataset_path }
+}
+
+export function pairsSettingsOf(
+  settings: RunSettings,
+  policy: Trained,
+  folder: string,
+  rollouts: string,
+): PairsSettings {
+  return pairsSchema.parse({ ...pick(settings, pairsSchema.shape), ...policy, rollouts, output_dir: folder })
+}
+
+export function trainSettingsOf(settings: RunSettings, policy: Trained, folder: string, pairs: string): TrainInput {
+  const known = pick(settings, trainSchema.shape)
+  const { reward_model: _judge, eval_dataset_path: _eval, ...own } = known
+  return trainSchema.parse({ ...own, ...policy, dataset_path: pairs, output_dir: folder, report_to: ['tensorboard'] })
+}
+
+export function evalSettingsOf(settings: RunSettings, policy: Trained, folder: string, dataset: string): EvalSettings {
+  return evalSchema.parse({
+    ...pick(settings, evalSchema.shape),
+    ...policy,
+    ...(policy.base_model === settings.base_model ? {} : { baseline: settings.base_model }),
+    dataset_path: dataset,
+    limit: settings.eval_limit,
+    num_samples: settings.eval_samples,
+    output_dir: folder,
+  })
+}
