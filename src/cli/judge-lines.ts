@@ -1,5 +1,12 @@
 /** @file What is told of judging: a line that is drawn again on a terminal, lines now and then in a pipe, a summary. */
-import { encodeJudgeEvent, type JudgeEvent, type JudgePlan, type StepCounts } from '../data/judge-events.ts'
+import {
+  type BatchUpdate,
+  encodeJudgeEvent,
+  type JudgeEvent,
+  type JudgePlan,
+  type StepCounts,
+} from '../data/judge-events.ts'
+import { agreementLines } from '../recipe/agreement-text.ts'
 import { showCount, showDuration, showNumber } from './format.ts'
 import type { OutputStream } from './view.ts'
 import { printable } from './width.ts'
@@ -34,6 +41,22 @@ function progressLine(event: Made, maxCost: number | null): string {
   )
 }
 
+function batchLines({ state, model, batch, requests, completed, failed }: BatchUpdate): string[] {
+  const errors = failed > 0 ? `, ${showCount(failed)} failed` : ''
+  switch (state) {
+    case 'created':
+      return [
+        `batch ${batch}: ${showCount(requests)} requests to ${model}, answered within 24 h; Ctrl-C leaves it running`,
+      ]
+    case 'running':
+      return [`batch ${batch}: ${showCount(completed)}/${showCount(requests)} answered${errors}`]
+    case 'ended':
+      return [`batch ${batch} has ended: ${showCount(completed)}/${showCount(requests)} answered${errors}`]
+    case 'left':
+      return [`batch ${batch} goes on at the vendor; the same command takes its results`]
+  }
+}
+
 /** What is said once; undefined for progress. */
 function messageOf(event: JudgeEvent): string[] {
   switch (event.type) {
@@ -49,17 +72,20 @@ function messageOf(event: JudgeEvent): string[] {
       return [
         `⚠ ${showCount(event.count)} of ${showCount(event.total)} rows left out: ${event.reason} (first: ${event.example})`,
       ]
+    case 'batch-updated':
+      return batchLines(event)
     case 'judging-stopped':
       return [`stopped after ${event.done} of ${event.total}; the same command goes on: ${event.folder}`]
     case 'judging-end': {
-      const { steps, failures, score, spent, maybeSpent, seconds, solutions, folder } = event
+      const { steps, failures, score, aggregation, agreement, spent, maybeSpent, seconds, solutions, folder } = event
       const kinds = Object.entries(failures).map(([kind, count]) => `${showCount(count)} ${kind}`)
       const all = steps.scored + steps.abstained + steps.failed
       const maybe = maybeSpent > 0 ? `, perhaps ${showDollars(maybeSpent)} more for requests without a known end` : ''
       return [
         `${showCount(solutions)} solutions, ${showCount(all)} steps: ${showSteps(steps)}`,
         ...(kinds.length > 0 ? [`⚠ failed: ${kinds.join(', ')}`] : []),
-        `mean score ${score === null ? 'none' : showNumber(score, 3)}, ${showDollars(spent)}${maybe}`,
+        ...agreementLines(agreement),
+        `mean score ${score === null ? 'none' : showNumber(score, 3)} (${aggregation}), ${showDollars(spent)}${maybe}`,
         `finished in ${showDuration(seconds)}: ${folder}`,
       ]
     }
@@ -79,6 +105,7 @@ export function openJudgeView(
 ): JudgeView {
   let maxCost: number | null = null
   let said = 0
+  let lastBatchLine = ''
   let drawn = false
   const clear = options.isLive ? '\r\u001b[2K' : ''
   const progress = (event: Made): void => {
@@ -100,7 +127,12 @@ export function openJudgeView(
       if (event.type === 'judgement-made') return progress(event)
       if (drawn && options.isLive) stream.write('\n')
       drawn = false
-      for (const line of messageOf(event)) stream.write(`${printable(line)}\n`)
+      const lines = messageOf(event)
+      if (event.type === 'batch-updated') {
+        if (lines[0] === lastBatchLine) return // the vendor says nothing new
+        lastBatchLine = lines[0]
+      }
+      for (const line of lines) stream.write(`${printable(line)}\n`)
     },
   }
 }

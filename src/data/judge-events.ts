@@ -19,7 +19,34 @@ export interface JudgePlan {
   readonly cost: number | null
 }
 
+/** How far judges agree on the labels of steps that they all scored, beyond chance. */
+export interface LabelAgreement {
+  /** `cohen` of two judges, `fleiss` of all. */
+  readonly statistic: 'cohen' | 'fleiss'
+  readonly judges: readonly string[]
+  readonly steps: number
+  /** The share of them with the same label (for several judges, of their pairs); null without steps. */
+  readonly same: number | null
+  /** κ with its 95 % interval; null where all labels are the same, for which it is not defined. */
+  readonly kappa: number | null
+  readonly low: number | null
+  readonly high: number | null
+}
+
+/** What a batch API says of a job. `left`: it goes on without us. */
+export interface BatchUpdate {
+  readonly type: 'batch-updated'
+  readonly model: string
+  /** The vendor's name of the job. */
+  readonly batch: string
+  readonly state: 'created' | 'running' | 'ended' | 'left'
+  readonly requests: number
+  readonly completed: number
+  readonly failed: number
+}
+
 export type JudgeEvent =
+  | BatchUpdate
   /** `known` of the solutions were judged before and are not asked again. */
   | {
       readonly type: 'judging-begin'
@@ -59,6 +86,10 @@ export type JudgeEvent =
       readonly failures: Readonly<Record<string, number>>
       /** The mean score of the solutions that have one. */
       readonly score: number | null
+      /** How scores of steps became the score of a solution. */
+      readonly aggregation: string
+      /** Of several judges, all together and two by two; empty for one. */
+      readonly agreement: readonly LabelAgreement[]
       readonly spent: number
       /** What requests without a known end may have cost beside. */
       readonly maybeSpent: number

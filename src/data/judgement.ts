@@ -36,7 +36,14 @@ const verdict = z.discriminatedUnion('state', [
   z.object({ state: z.literal('failed'), kind: failureKind, why: z.string() }),
 ])
 
-const judgedStep = z.intersection(z.object({ text: z.string() }), verdict)
+/** What one judge of several said of the step. */
+const memberVerdict = z.intersection(z.object({ judge: z.string() }), verdict)
+
+const judgedStep = z.intersection(
+  /** `members`: where several judges were asked, in their order. */
+  z.object({ text: z.string(), members: z.array(memberVerdict).readonly().optional() }),
+  verdict,
+)
 
 export const judgementSchema = z.object({
   /** Of the solution: equal solutions have equal ids. */

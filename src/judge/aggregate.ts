@@ -1,6 +1,6 @@
 /** @file From the scores of steps to the score of a solution. Knows no judge; a step without a score is left out. */
 import { UserError } from '../base/errors.ts'
-import type { StepVerdict } from './port.ts'
+import type { ScoreMeaning, StepVerdict } from './port.ts'
 
 export const AGGREGATIONS = [
   'mean',
@@ -123,7 +123,7 @@ export function aggregate(
  * correct, the product is the chance that all are, and one wrong step spoils the solution. Where it is a value, the
  * chance to reach the answer from here (Monte-Carlo estimates), the last one has seen all the steps.
  */
-export function defaultAggregation(meaning: 'correctness' | 'value'): AggregationName {
+export function defaultAggregation(meaning: ScoreMeaning): AggregationName {
   return meaning === 'correctness' ? 'product' : 'last'
 }
 

@@ -3,12 +3,15 @@
  * allowed, the ledger, and what is sent again. One question that is asked twice at the same time is sent once.
  */
 import { setMaxListeners } from 'node:events'
-import { type Budget, chargeOf, checkPrice, tokensAtMost } from './budget.ts'
+import { UserError } from '../base/errors.ts'
+import type { BatchQueue } from './batch-queue.ts'
+import { type Budget, checkPrice, tokensAtMost } from './budget.ts'
 import { cacheKey } from './cache-key.ts'
 import { type Asker, ChatError, type ChatModel, type ChatReply, type ChatRequest } from './chat.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { Ledger } from './ledger.ts'
 import type { Limits } from './limits.ts'
+import { outcomeOf } from './outcome.ts'
 import { costOf, type Price, toDollars } from './prices.ts'
 import { DEFAULT_RETRY, decideRetry, finalError, type RetryPolicy } from './retry.ts'
 import { send } from './send.ts'
@@ -24,6 +27,8 @@ export interface AskerOptions {
   /** One for all the models of a provider. */
   readonly limits: Limits
   readonly retry?: RetryPolicy
+  /** Takes requests to the vendor's batch API, whatever the limits are. `price` is then that of it. */
+  readonly batches?: BatchQueue
   readonly timeoutMs?: number
   readonly clock?: Clock
   /** What the ledger says that it is for. */
@@ -141,12 +146,16 @@ async function waitFor(shared: Shared, signal: AbortSignal): Promise<Answer> {
 
 /** Never asks for what the ledger knows; sends until a reply comes or the policy ends it. */
 async function answer(options: AskerOptions, key: string, request: ChatRequest, signal: AbortSignal): Promise<Answer> {
-  const { ledger, limits, retry = DEFAULT_RETRY, clock = systemClock } = options
+  const { ledger, limits, batches, retry = DEFAULT_RETRY, clock = systemClock } = options
   const known = await ledger.find(key)
   if (known !== null) return { reply: known, isCached: true, cost: 0 }
   let nano: number | null = 0
   for (let number = 1; ; number++) {
-    const { result, charge } = await tryOnce(options, { key, number, request }, signal)
+    const attempt = { key, number, request }
+    const { result, charge } =
+      batches === undefined
+        ? await tryOnce(options, attempt, signal)
+        : await tryInBatch({ ...options, batches }, attempt, signal)
     nano = nano === null || charge === null ? null : nano + charge
     if (!(result instanceof ChatError)) {
       return { reply: result, isCached: false, cost: nano === null ? null : toDollars(nano) }
@@ -160,34 +169,53 @@ async function answer(options: AskerOptions, key: string, request: ChatRequest, 
   }
 }
 
+interface Attempted {
+  readonly result: ChatReply | ChatError
+  /** In nano-dollars; null where the price is not known. */
+  readonly charge: number | null
+}
+
 /** One request: waits for its place, reserves its money, sends it, notes what became of it. */
-async function tryOnce(
-  options: AskerOptions,
-  { key, number, request }: Attempt,
-  signal: AbortSignal,
-): Promise<{ readonly result: ChatReply | ChatError; readonly charge: number | null }> {
-  const { model, price, budget, limits, purpose, promptVersion, timeoutMs = TIMEOUT_MS, clock = systemClock } = options
+async function tryOnce(options: AskerOptions, attempt: Attempt, signal: AbortSignal): Promise<Attempted> {
+  const { model, price, budget, limits, timeoutMs = TIMEOUT_MS, clock = systemClock } = options
+  const { key, number, request } = attempt
   const most = tokensAtMost(request)
   const reserved = price === null ? null : costOf(most, price)
   const slot = await limits.enter(most.promptTokens + most.completionTokens, signal)
   let taken: number | null = null
   try {
-    const intent = { key, model: model.name, purpose, promptVersion, attempt: number, reserved }
-    const id = await budget.admit(intent, signal)
+    const id = await budget.admit(intentOf(options, { key, number, reserved }), signal)
     const result = await send({ model, timeoutMs, clock }, request, signal)
-    const isReply = !(result instanceof ChatError)
-    const usage = isReply ? result : result.facts.usage
+    const usage = result instanceof ChatError ? result.facts.usage : result
     taken = usage === undefined ? null : usage.promptTokens + usage.completionTokens
     slot.leave(taken) // the next may be sent while this one is noted
-    const charge = isReply || result.facts.maybePaid ? chargeOf(usage, reserved, price) : price === null ? null : 0
-    const common = { id, key, run: budget.run, cost: charge }
-    if (isReply) await budget.settle({ type: 'reply', ...common, reply: result })
-    else {
-      const { kind, maybePaid } = result.facts
-      await budget.settle({ type: 'failure', ...common, maybePaid, usage: usage ?? null, kind, why: result.message })
-    }
-    return { result, charge }
+    const outcome = outcomeOf({ id, key, run: budget.run, reserved }, result, price)
+    await budget.settle(outcome)
+    return { result, charge: outcome.cost }
   } finally {
     slot.leave(taken)
   }
+}
+
+/** The same in a job of many. What is stopped while its job runs has no outcome: whoever goes on takes it. */
+async function tryInBatch(
+  options: AskerOptions & { readonly batches: BatchQueue },
+  { key, number, request }: Attempt,
+  signal: AbortSignal,
+): Promise<Attempted> {
+  const { price, budget, batches } = options
+  const reserved = price === null ? null : costOf(tokensAtMost(request), price)
+  const id = await budget.admit({ ...intentOf(options, { key, number, reserved }), api: 'batch' }, signal)
+  const result = await batches.add({ id, key, request })
+  const outcome = outcomeOf({ id, key, run: budget.run, reserved }, result, price)
+  await budget.settle(outcome)
+  if (result instanceof ChatError && result.cause instanceof UserError) throw result.cause
+  return { result, charge: outcome.cost }
+}
+
+function intentOf(
+  { model, purpose, promptVersion }: AskerOptions,
+  { key, number, reserved }: { readonly key: string; readonly number: number; readonly reserved: number | null },
+): Parameters<Budget['admit']>[0] {
+  return { key, model: model.name, purpose, promptVersion, attempt: number, reserved }
 }

@@ -1,5 +1,6 @@
 /** @file One question to a chat model and its reply, whoever the provider is. */
 import type { FailureKind } from '../data/judgement.ts'
+import type { Batches } from './batch.ts'
 
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant'
@@ -20,6 +21,11 @@ export interface ChatRequest {
   readonly topLogprobs: number
   /** Tells apart several replies to one question. */
   readonly sample: number
+}
+
+/** What the reading of a reply takes of its request. */
+export interface RequestShape extends Pick<ChatRequest, 'maxTokens' | 'topP' | 'seed' | 'topLogprobs'> {
+  readonly schema: Pick<NonNullable<ChatRequest['schema']>, 'name'> | null
 }
 
 /** A token of the reply with the alternatives that the model had, itself among them. */
@@ -53,6 +59,8 @@ export interface ChatModel {
   readonly hasLogprobs: boolean | null
   /** Sends one request, once. @throws ChatError for whatever comes back that is not a whole reply. */
   complete(request: ChatRequest, signal: AbortSignal): Promise<ChatReply>
+  /** Of models behind a protocol that has one; whether the server has it, asking tells. */
+  readonly batches?: Batches
 }
 
 export interface ChatErrorFacts {

@@ -1,5 +1,4 @@
 /** @file Time as asking needs it: intervals, and waiting that can be stopped. Tests bring their own. */
-import { setTimeout as delay } from 'node:timers/promises'
 
 export interface Clock {
   /** A count that only grows; says nothing of the date. */
@@ -12,5 +11,18 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1 // setTimeout fires at once for more
 
 export const systemClock: Clock = {
   milliseconds: () => performance.now(),
-  sleep: (delayMs, signal) => delay(Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS), undefined, { signal }),
+  sleep: (delayMs, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason)
+      const stop = (): void => {
+        clearTimeout(timer)
+        reject(signal.reason)
+      }
+      const wake = (): void => {
+        signal.removeEventListener('abort', stop)
+        resolve()
+      }
+      const timer = setTimeout(wake, Math.min(Math.max(0, delayMs), LONGEST_TIMER_MS))
+      signal.addEventListener('abort', stop, { once: true })
+    }),
 }

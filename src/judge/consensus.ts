@@ -1,6 +1,6 @@
 /** @file Several judges of the same steps as one. */
-import { mergeAll, mergeVotes } from './merge-votes.ts'
-import { addUsage, NO_USAGE, type StepJudge, type StepVerdict } from './port.ts'
+import { mergeVotes } from './merge-votes.ts'
+import { addUsage, type MergedVerdict, NO_USAGE, type StepJudge, type StepVerdict } from './port.ts'
 
 /** The merged verdict where at least `needed` judges give it the same label; otherwise the judges abstain together. */
 function agreedVerdict(verdicts: readonly StepVerdict[], needed: number): StepVerdict {
@@ -13,25 +13,22 @@ function agreedVerdict(verdicts: readonly StepVerdict[], needed: number): StepVe
 
 /**
  * Asks all judges. Without `needed` a step's score is the mean of those that were given; with it, only what so many agree
- * on is scored, by their mean.
+ * on is scored, by their mean. Verdicts carry those of the members, in the order of the judges.
  */
 export function panel(judges: readonly StepJudge[], needed: number | undefined): StepJudge {
   if (judges.length === 1) return judges[0]
-  const names = judges.map(({ name }) => name).join(' + ')
+  const names = judges.map(({ name }) => name)
+  const all = names.join(' + ')
   return {
-    name: needed === undefined ? names : `${needed} of (${names})`,
+    name: needed === undefined ? all : `${needed} of (${all})`,
+    meaning: judges.every(({ meaning }) => meaning === 'value') ? 'value' : 'correctness',
     judge: async (solution, signal) => {
       const answers = await Promise.all(judges.map((judge) => judge.judge(solution, signal)))
-      const all = answers.map(({ steps }) => steps)
-      const steps =
-        needed === undefined
-          ? mergeAll(all)
-          : solution.steps.map((_, at) =>
-              agreedVerdict(
-                all.map((verdicts) => verdicts[at]),
-                needed,
-              ),
-            )
+      const steps = solution.steps.map((_, at): MergedVerdict => {
+        const verdicts = answers.map((answer): StepVerdict => answer.steps[at])
+        const merged = needed === undefined ? mergeVotes(verdicts) : agreedVerdict(verdicts, needed)
+        return { ...merged, members: verdicts.map((verdict, member) => ({ judge: names[member], ...verdict })) }
+      })
       return { steps, usage: answers.reduce((sum, { usage }) => addUsage(sum, usage), NO_USAGE) }
     },
   }

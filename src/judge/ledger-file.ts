@@ -1,15 +1,33 @@
 /** @file A file of lines that several processes append to, and read while it grows. */
+import { readSync, writeSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { InputError } from '../base/errors.ts'
 
-/** The part of a file handle that a ledger needs. `write` appends. */
+/**
+ * The part of a file that a ledger needs. `write` appends. Only making durable waits for the disk: the rest takes
+ * microseconds, and waiting for it would take until all the replies that have come meanwhile are handled.
+ */
 export interface LedgerFile {
-  write(bytes: Buffer): Promise<{ readonly bytesWritten: number }>
+  /** How many of the bytes the disk took. */
+  write(bytes: Buffer): number
   datasync(): Promise<void>
-  read(buffer: Buffer, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>
+  /** How many bytes were read. */
+  read(buffer: Buffer, offset: number, length: number, position: number): number
   close(): Promise<void>
 }
 
-const CHUNK_BYTES = 1 << 18
+/** Readable by its owner only: it holds what was judged. */
+export async function openPrivately(path: string): Promise<LedgerFile> {
+  const handle = await open(path, 'a+', 0o600)
+  return {
+    write: (bytes) => writeSync(handle.fd, bytes),
+    datasync: () => handle.datasync(),
+    read: (buffer, offset, length, position) => readSync(handle.fd, buffer, offset, length, position),
+    close: () => handle.close(),
+  }
+}
+
+const CHUNK_BYTES = 1 << 16
 const MAX_LINE_BYTES = 64 << 20
 
 /**
@@ -18,19 +36,19 @@ const MAX_LINE_BYTES = 64 << 20
  */
 export async function appendDurably(file: LedgerFile, content: string): Promise<void> {
   const bytes = Buffer.from(content)
-  const { bytesWritten } = await file.write(bytes)
-  if (bytesWritten < bytes.length) throw new Error(`the disk took ${bytesWritten} of ${bytes.length} bytes`)
+  const taken = file.write(bytes)
+  if (taken < bytes.length) throw new Error(`the disk took ${taken} of ${bytes.length} bytes`)
   await file.datasync()
 }
 
 /** `length` bytes from `start`; fewer at the end of the file. */
-export async function readAt(file: LedgerFile, start: number, length: number): Promise<Buffer> {
+export function readAt(file: LedgerFile, start: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length)
   let done = 0
   while (done < length) {
-    const { bytesRead } = await file.read(bytes, done, length - done, start + done)
-    if (bytesRead === 0) break
-    done += bytesRead
+    const count = file.read(bytes, done, length - done, start + done)
+    if (count === 0) break
+    done += count
   }
   return bytes.subarray(0, done)
 }
@@ -40,16 +58,16 @@ export async function readAt(file: LedgerFile, start: number, length: number): P
  * @returns the place after the last of them: a line that has no end yet is read the next time.
  * @throws InputError for a line over 64 MiB.
  */
-export async function readTail(
+export function readTail(
   file: LedgerFile,
   path: string,
   position: number,
   take: (line: Buffer, start: number) => void,
-): Promise<number> {
+): number {
   let at = position
   let size = CHUNK_BYTES
   for (;;) {
-    const chunk = await readAt(file, at, size)
+    const chunk = readAt(file, at, size)
     let from = 0
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
       if (end > from) take(chunk.subarray(from, end), at + from)

@@ -1,6 +1,5 @@
 /** The ledger: what was noted is there, what was edited or cut is not, and nothing is acknowledged that is not on the disk. */
 import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { folderMaker } from '../../test/folders.ts'
@@ -8,7 +7,7 @@ import { UserError } from '../base/errors.ts'
 import { random } from '../base/random.ts'
 import type { ChatReply } from './chat.ts'
 import { type Ledger, openLedger, readLedger } from './ledger.ts'
-import type { LedgerFile } from './ledger-file.ts'
+import { type LedgerFile, openPrivately } from './ledger-file.ts'
 
 const freshFolder = folderMaker()
 const now = (): Date => new Date('2026-01-02T03:04:05Z')
@@ -171,9 +170,10 @@ test('a whole line of another version is refused, and the file is named', async 
 function watchedFile() {
   const state = { writes: 0, syncs: 0, fail: '' }
   const openFile = async (path: string): Promise<LedgerFile> => {
-    const file = await open(path, 'a+')
+    const file = await openPrivately(path)
     return {
-      write: async (bytes) => {
+      ...file,
+      write: (bytes) => {
         state.writes++
         if (state.fail === 'write') throw new Error('ENOSPC')
         return file.write(state.fail === 'short' ? bytes.subarray(0, -5) : bytes)
@@ -183,8 +183,6 @@ function watchedFile() {
         if (state.fail === 'sync') throw new Error('EIO')
         await file.datasync()
       },
-      read: (...place) => file.read(...place),
-      close: () => file.close(),
     }
   }
   return { state, openFile }

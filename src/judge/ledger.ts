@@ -13,22 +13,39 @@
  *   Each write begins with a line end, so that nothing is ever glued to a line that a crash cut.
  * - Nothing is locked. A process writes its intent, reads back what stands in the file by then, and goes by the order of
  *   the lines: an intent is within its cap, or not, by the lines before it. All readers decide alike.
+ * - A job of many requests is noted with its attempts before it is sent, and with the vendor's name for it before it is
+ *   waited for: a process that dies meanwhile is followed by one that goes on waiting.
  * - A line that does not fit its hash is as if it were not there.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { messageOf, UserError } from '../base/errors.ts'
 import { syncFolder } from '../base/files.ts'
 import { readLines } from '../base/lines.ts'
 import type { ChatReply } from './chat.ts'
 import { createGroupQueue } from './group-queue.ts'
-import { appendDurably, type LedgerFile, readAt, readTail } from './ledger-file.ts'
-import { type Account, createLedgerIndex, isWithin, type LedgerIndex, type Span } from './ledger-index.ts'
-import { decodeRecord, encodeRecord, type Intent, type LedgerRecord, type Outcome } from './ledger-record.ts'
+import { appendDurably, type LedgerFile, openPrivately, readAt, readTail } from './ledger-file.ts'
+import {
+  type Account,
+  createLedgerIndex,
+  isWithin,
+  type LedgerIndex,
+  type OpenBatchIntent,
+  type Span,
+} from './ledger-index.ts'
+import {
+  type BatchNote,
+  decodeRecord,
+  encodeRecord,
+  type Intent,
+  type LedgerLine,
+  type LedgerRecord,
+  type Outcome,
+} from './ledger-record.ts'
 
 /** A record that has no time yet. */
-type Untimed<T> = T extends LedgerRecord ? Omit<T, 'time'> : never
+type Untimed<T> = T extends LedgerLine ? Omit<T, 'time'> : never
 
 export interface Ledger {
   readonly path: string
@@ -43,6 +60,12 @@ export interface Ledger {
   begin(intent: Omit<Intent, 'type' | 'id' | 'time'>): Promise<string | null>
   /** Notes what became of an attempt. */
   settle(outcome: Untimed<Outcome>): Promise<void>
+  /** Notes a job of many requests: before it is sent, and what the vendor calls it. */
+  note(note: Untimed<BatchNote>): Promise<void>
+  /** What a run sent in jobs, or was about to, and has no outcome. */
+  openInBatches(run: string): OpenBatchIntent[]
+  /** Whether the vendor's name of a job is noted. */
+  knowsBatch(batch: string): boolean
   account(run: string): Account
   /** Waits for what is being written, and closes the file. */
   close(): Promise<void>
@@ -58,16 +81,11 @@ export function ledgerPath(cacheFolder: string): string {
   return join(cacheFolder, 'judge', 'ledger.jsonl')
 }
 
-/** Readable by its owner only: it holds what was judged. */
-async function openPrivately(path: string): Promise<LedgerFile> {
-  return open(path, 'a+', 0o600)
-}
-
-/** The records of a ledger in their order, without damaged lines. */
+/** The intents and outcomes of a ledger in their order, without damaged lines. */
 export async function* readLedger(path: string): AsyncGenerator<LedgerRecord> {
   for await (const { bytes } of readLines(path)) {
     const record = decodeRecord(Buffer.from(bytes), path)
-    if (record !== null) yield record
+    if (record !== null && 'key' in record) yield record
   }
 }
 
@@ -90,7 +108,7 @@ export async function openLedger(path: string, { now, openFile = openPrivately }
     find: async (key) => {
       const span = index.replyAt(key)
       if (span === undefined) return null
-      const record = decodeRecord(await writer.read(span), path)
+      const record = decodeRecord(writer.read(span), path)
       if (record?.type === 'reply' && record.key === key) return record.reply
       index.forgetReply(key)
       return null
@@ -107,6 +125,9 @@ export async function openLedger(path: string, { now, openFile = openPrivately }
       return index.isOpen(id) ? id : null // another process may have been before us
     },
     settle: (outcome) => writer.append({ ...outcome, time: now().toISOString() }, () => {}),
+    note: (note) => writer.append({ ...note, time: now().toISOString() }, () => {}),
+    openInBatches: index.openInBatches,
+    knowsBatch: index.knowsBatch,
     account: index.account,
     close: writer.close,
   }
@@ -114,9 +135,9 @@ export async function openLedger(path: string, { now, openFile = openPrivately }
 
 interface LedgerWriter {
   damagedCount(): number
-  read(span: Span): Promise<Buffer>
+  read(span: Span): Buffer
   /** `end` is called in the turn in which the record has been read back, or given up. */
-  append(record: LedgerRecord, end: () => void): Promise<void>
+  append(record: LedgerLine, end: () => void): Promise<void>
   close(): Promise<void>
 }
 
@@ -135,9 +156,9 @@ async function openWriter(
   let position = 0
   let damaged = 0
   /** Reads what was added, by whomever; the result names the lines. */
-  const catchUp = async (): Promise<ReadonlySet<string>> => {
+  const catchUp = (): ReadonlySet<string> => {
     const seen = new Set<string>()
-    position = await readTail(file, path, position, (line, start) => {
+    position = readTail(file, path, position, (line, start) => {
       const record = decodeRecord(line, path)
       if (record === null) damaged++
       else {
@@ -148,20 +169,30 @@ async function openWriter(
     return seen
   }
   try {
-    await catchUp()
+    catchUp()
     if (position === 0) syncFolder(dirname(path)) // a new file: its name is made durable before its first line
   } catch (error) {
     await file.close()
     fail(error)
   }
   const queue = createGroupQueue<{ readonly name: string; readonly line: string }>(async (lines) => {
-    await appendDurably(file, `\n${lines.map(({ line }) => line).join('')}`).catch(fail)
-    const seen = await catchUp().catch(fail)
-    if (!lines.every(({ name }) => seen.has(name))) fail('a line that was written cannot be read back')
+    try {
+      await appendDurably(file, `\n${lines.map(({ line }) => line).join('')}`)
+      const seen = catchUp()
+      if (!lines.every(({ name }) => seen.has(name))) throw new Error('a line that was written cannot be read back')
+    } catch (error) {
+      fail(error)
+    }
   })
   return {
     damagedCount: () => damaged,
-    read: ({ start, length }) => readAt(file, start, length).catch(fail),
+    read: ({ start, length }) => {
+      try {
+        return readAt(file, start, length)
+      } catch (error) {
+        return fail(error)
+      }
+    },
     append: (record, end) => queue.add({ name: record.type + record.id, line: encodeRecord(record) }, end),
     close: async () => {
       await queue.drained()

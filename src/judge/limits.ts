@@ -43,8 +43,7 @@ export function createLimits(options: LimitOptions, clock: Clock = systemClock):
   const recent: Entry[] = [] // of the last 60 s, oldest first
   let running = 0
   let pausedUntil = Number.NEGATIVE_INFINITY
-  let timer = new AbortController()
-
+  let timer: AbortController | null = null
   const isTimed = options.requestsPerMinute !== null || options.tokensPerMinute !== null
 
   const takeSlot = (tokens: number): Slot => {
@@ -63,7 +62,8 @@ export function createLimits(options: LimitOptions, clock: Clock = systemClock):
     }
   }
   const letIn = (): void => {
-    timer.abort()
+    timer?.abort()
+    timer = null
     for (const waiter of line) {
       if (running >= options.concurrency) return
       const now = clock.milliseconds()

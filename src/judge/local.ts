@@ -76,8 +76,11 @@ function grow(tree: Growing, tokens: readonly number[], parent: number): number 
 }
 
 /** The tree of a solution; Yes and No after each step that is asked about are scored, in this order. */
-export function judgedTree({ problem, steps }: Solution, asked: readonly boolean[], model: LocalModel): Row {
-  const { tokenizer } = model
+export function judgedTree(
+  { problem, steps }: Solution,
+  asked: readonly boolean[],
+  { tokenizer }: Pick<LocalModel, 'tokenizer'>,
+): Row {
   const frame = frameOf(tokenizer)
   const tree: Growing = { ids: [], parents: [] }
   const scored: number[] = []
@@ -119,6 +122,7 @@ export function localJudge(name: string, model: LocalModel): StepJudge {
   }
   return {
     name,
+    meaning: 'correctness',
     judge: (solution, signal) => {
       const own = before.then(() => (signal.aborted ? stopped(solution) : judge(solution)))
       before = own.catch(() => {})

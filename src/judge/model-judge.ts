@@ -1,5 +1,6 @@
 /** @file A chat model as a judge of steps: asks the questions of a mode, as often as votes are wanted, and merges them. */
-import { type Asker, ChatError, type ChatRequest } from './chat.ts'
+import { askReadably } from './ask-readably.ts'
+import type { Asker, ChatRequest } from './chat.ts'
 import { mergeAll } from './merge-votes.ts'
 import type { Mode, Question, Shot } from './modes.ts'
 import { addUsage, NO_USAGE, type Solution, type StepJudge, type StepVerdict, type Usage } from './port.ts'
@@ -42,38 +43,17 @@ export function questionsOf(
   return mode.questions(solution, shots).filter(({ steps }) => steps.some((at) => unasked[at] === undefined))
 }
 
-function failed(question: Question, error: ChatError): StepVerdict[] {
-  const { message, facts } = error
-  return question.steps.map(() => ({ state: 'failed', kind: facts.kind, why: message }))
-}
-
-/** One reply to a question. One that cannot be read is asked for once more. */
+/** One reply to a question. */
 async function vote(
   question: Question,
   options: ModelJudgeOptions,
   sample: number,
   signal: AbortSignal,
 ): Promise<Answer> {
-  let usage = NO_USAGE
-  let problem = ''
-  for (const draw of [sample, options.votes + sample]) {
-    try {
-      const { reply, isCached, cost } = await options.asker.ask(requestOf(question, options, draw), signal)
-      const { promptTokens, completionTokens } = reply
-      const own = isCached ? { ...NO_USAGE, cached: 1 } : { calls: 1, cached: 0, promptTokens, completionTokens, cost }
-      usage = addUsage(usage, own)
-      const read = question.read(reply)
-      if ('value' in read) return { verdicts: read.value, usage }
-      problem = read.unreadable
-    } catch (error) {
-      if (!(error instanceof ChatError)) throw error
-      return { verdicts: failed(question, error), usage }
-    }
-  }
-  const verdicts = question.steps.map(
-    (): StepVerdict => ({ state: 'failed', kind: 'unreadable-verdict', why: problem }),
-  )
-  return { verdicts, usage }
+  const requests = [sample, options.votes + sample].map((draw) => requestOf(question, options, draw))
+  const heard = await askReadably(options.asker, requests, question.read, signal)
+  const { usage } = heard
+  return { verdicts: 'value' in heard ? heard.value : question.steps.map(() => heard.failed), usage }
 }
 
 async function answer(question: Question, options: ModelJudgeOptions, signal: AbortSignal): Promise<Answer> {
@@ -88,6 +68,7 @@ async function answer(question: Question, options: ModelJudgeOptions, signal: Ab
 export function modelJudge(options: ModelJudgeOptions): StepJudge {
   return {
     name: options.name,
+    meaning: 'correctness',
     judge: async (solution, signal) => {
       const questions = questionsOf(solution, options)
       const answers = await Promise.all(questions.map((question) => answer(question, options, signal)))

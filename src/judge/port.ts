@@ -26,16 +26,26 @@ export interface Usage {
   readonly cost: number | null
 }
 
+/** What one judge of several says of a step. */
+export type MemberVerdict = StepVerdict & { readonly judge: string }
+
+/** The verdict on a step; where several judges were asked, theirs merged, with what each of them says. */
+export type MergedVerdict = StepVerdict & { readonly members?: readonly MemberVerdict[] }
+
 /** One verdict for each step. */
 export interface StepVerdicts {
-  readonly steps: readonly StepVerdict[]
+  readonly steps: readonly MergedVerdict[]
   readonly usage: Usage
 }
+
+/** What a score is the chance of: that the step is right, or that the answer is reached from here (Monte-Carlo values). */
+export type ScoreMeaning = 'correctness' | 'value'
 
 /** Scores the steps of a solution. Never throws for what a provider does: that is a failed step. */
 export interface StepJudge {
   /** Names all that its verdicts depend on: provider, model, mode, prompt version. */
   readonly name: string
+  readonly meaning: ScoreMeaning
   judge(solution: Solution, signal: AbortSignal): Promise<StepVerdicts>
 }
 

@@ -27,13 +27,25 @@ export type Provider = 'openai' | 'anthropic' | 'vllm' | 'ollama' | 'openrouter'
 
 interface Habits {
   readonly baseUrl: string
+  /** Names another address, as it does for the vendor's own libraries. */
+  readonly addressVariable?: string
   readonly keyVariable: string
   readonly needsKey: boolean
 }
 
 const PROVIDERS: { readonly [P in Provider]: Habits } = {
-  openai: { baseUrl: 'https://api.openai.com/v1', keyVariable: 'OPENAI_API_KEY', needsKey: true },
-  anthropic: { baseUrl: 'https://api.anthropic.com', keyVariable: 'ANTHROPIC_API_KEY', needsKey: true },
+  openai: {
+    baseUrl: 'https://api.openai.com/v1',
+    addressVariable: 'OPENAI_BASE_URL',
+    keyVariable: 'OPENAI_API_KEY',
+    needsKey: true,
+  },
+  anthropic: {
+    baseUrl: 'https://api.anthropic.com',
+    addressVariable: 'ANTHROPIC_BASE_URL',
+    keyVariable: 'ANTHROPIC_API_KEY',
+    needsKey: true,
+  },
   vllm: { baseUrl: 'http://127.0.0.1:8000/v1', keyVariable: 'VLLM_API_KEY', needsKey: false },
   ollama: { baseUrl: 'http://127.0.0.1:11434/v1', keyVariable: 'OLLAMA_API_KEY', needsKey: false },
   openrouter: { baseUrl: 'https://openrouter.ai/api/v1', keyVariable: 'OPENROUTER_API_KEY', needsKey: true },
@@ -83,15 +95,15 @@ function parseChatName(provider: Provider, text: string): ChatName {
   if (!/^[\x21-\x7e]+$/.test(model)) throw new UsageError(`'${model}' is not the name of a model`)
   return at < 0
     ? { kind: 'chat', provider, model }
-    : { kind: 'chat', provider, model, baseUrl: parseAddress(text.slice(at + 1)) }
+    : { kind: 'chat', provider, model, baseUrl: parseAddress(text.slice(at + 1), 'the address after @') }
 }
 
 /** The message does not quote the address: it may hold a password. */
-function parseAddress(text: string): string {
+function parseAddress(text: string, what: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw new UsageError(
-      'the address after @ must be like https://host:port/path, without user, password, query and fragment: ' +
+      `${what} must be like https://host:port/path, without user, password, query and fragment: ` +
         'a key goes into its environment variable',
     )
   }
@@ -100,24 +112,26 @@ function parseAddress(text: string): string {
 
 export interface ChatOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** Instead of the one in the environment. */
+  readonly key?: Secret
   /** For a whole request; 120 s without it. */
   readonly timeoutMs?: number
 }
 
 /**
- * The model of a name. Nothing is loaded or sent before it is asked. Where the user named an address, no key is needed,
- * but the provider's is sent there if it is set.
- * @throws UsageError for a key that is missing.
+ * The model of a name. Nothing is loaded or sent before it is asked. Where the user named an address, in the name or in
+ * the environment, no key is needed, but the provider's is sent there if it is set.
+ * @throws UsageError for a key that is missing, and for keys and addresses that are none.
  */
 export function createChatModel(
   name: ChatName,
-  { environment, timeoutMs = DEFAULT_TIMEOUT_MS }: ChatOptions,
+  { environment, key, timeoutMs = DEFAULT_TIMEOUT_MS }: ChatOptions,
 ): ChatModel {
-  const { provider, model, baseUrl } = name
+  const { provider, model } = name
   const habits = PROVIDERS[provider]
-  const key = readKey(environment, habits.keyVariable)
-  if (key === undefined && habits.needsKey && baseUrl === undefined) throw missingKey(provider, habits.keyVariable)
-  const secret = key === undefined ? undefined : createSecret(key)
+  const baseUrl = name.baseUrl ?? readAddress(environment, habits)
+  const secret = key ?? readKey(environment, habits.keyVariable)
+  if (secret === undefined && habits.needsKey && baseUrl === undefined) throw missingKey(provider, habits.keyVariable)
   const isAnthropic = provider === 'anthropic'
   const server: Server = {
     name: `${provider}:${model}${baseUrl === undefined ? '' : `@${baseUrl}`}`,
@@ -137,11 +151,26 @@ function keyHeader(isAnthropic: boolean, secret: Secret): Headers {
   return new Headers(isAnthropic ? { 'x-api-key': secret.reveal() } : { authorization: `Bearer ${secret.reveal()}` })
 }
 
-function readKey(environment: ChatOptions['environment'], variable: string): string | undefined {
+/** Undefined where the environment names no other address than the vendor's. */
+function readAddress(
+  environment: ChatOptions['environment'],
+  { addressVariable, baseUrl }: Habits,
+): string | undefined {
+  const text = addressVariable === undefined ? '' : (environment[addressVariable]?.trim() ?? '')
+  if (addressVariable === undefined || text === '') return undefined
+  const address = parseAddress(text, addressVariable)
+  return address.replace(/\/v1$/, '') === baseUrl.replace(/\/v1$/, '') ? undefined : address
+}
+
+function readKey(environment: ChatOptions['environment'], variable: string): Secret | undefined {
   const key = environment[variable]?.trim() ?? ''
-  if (key === '') return undefined
-  if (!/^[\x21-\x7e]+$/.test(key)) throw new UsageError(`${variable} holds characters that cannot be part of a key`)
-  return key
+  return key === '' ? undefined : parseKey(key, variable)
+}
+
+/** @param what What holds the key, for the message. @throws UsageError, which does not quote it. */
+export function parseKey(key: string, what: string): Secret {
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new UsageError(`${what} holds characters that cannot be part of a key`)
+  return createSecret(key)
 }
 
 function missingKey(provider: Provider, variable: string): UsageError {

@@ -53,7 +53,7 @@ export function readObject<T>(text: string, schema: z.ZodType<T>): Readable<T> {
   const found = new Map<string, T>()
   let problem = 'the reply holds no JSON object'
   for (const candidate of candidates) {
-    const parsed = schema.safeParse(candidate)
+    const parsed = schema.safeParse(candidate, { jitless: true }) // compiling a schema that is used once takes longer
     if (parsed.success) found.set(JSON.stringify(parsed.data), parsed.data)
     else {
       const [{ path, message }] = parsed.error.issues

@@ -51,9 +51,28 @@ test('a placeholder is no secret', () => {
   expect(redact('the list is EMPTY', [createSecret('EMPTY')])).toBe('the list is EMPTY')
 })
 
-test('long texts that nearly hold the key take linear time', () => {
-  const near = `${KEY.slice(0, -1)} `.repeat(20_000)
-  const began = performance.now()
-  expect(redact(near, [secret])).toBe(near)
-  expect(performance.now() - began).toBeLessThan(1000)
+test('a text is without parts of the key of 12 characters, in hex and backwards, but keeps shorter ones', () => {
+  const hex = Buffer.from(KEY).toString('hex')
+  const backwards = [...KEY].reverse().join('')
+  const url = encodeURIComponent(KEY).replace(/%../g, (code) => code.toLowerCase())
+  for (const form of [hex, hex.toUpperCase(), backwards, url.slice(-20)]) {
+    expect(redact(`x ${form}`, [secret])).toMatch(/^x \S{0,11}\[secret\]$/)
+  }
+  for (let from = 0; from + 12 <= KEY.length; from++) {
+    expect(redact(`<${KEY.slice(from, from + 12)}>`, [secret])).toBe('<[secret]>')
+    expect(redact(`<${KEY.slice(from, from + 11)}>`, [secret])).toBe(`<${KEY.slice(from, from + 11)}>`)
+  }
+})
+
+test('what stands around keys stays, blanks and line ends as they are', () => {
+  const text = `a \n ${KEY}\tb\n\n${KEY.slice(0, 20)}\n${KEY.slice(20)} c  d\\n`
+  expect(redact(text, [secret])).toBe('a \n [secret]\tb\n\n[secret] c  d\\n')
+})
+
+test('long texts that hold many keys, or nearly one, take linear time', () => {
+  for (const near of [`${KEY} `, `${KEY.slice(0, 11)}x`, ' '.repeat(30)]) {
+    const began = performance.now()
+    redact(near.repeat(20_000), [secret])
+    expect(performance.now() - began).toBeLessThan(1500)
+  }
 })

@@ -4,7 +4,7 @@ import { InputError, messageOf, UserError } from '../base/errors.ts'
 import { sha256 } from '../base/hash.ts'
 import { parseJson } from '../base/lines.ts'
 import { type Calibration, calibrate, calibrationSchema } from '../eval/calibration.ts'
-import type { StepJudge, StepVerdict } from '../judge/port.ts'
+import type { MergedVerdict, StepJudge } from '../judge/port.ts'
 
 /** @throws UserError where it cannot be read, InputError where it is none. */
 export function readCalibration(file: string): Calibration {
@@ -24,12 +24,13 @@ export function readCalibration(file: string): Calibration {
   )
 }
 
-/** The same verdicts with other scores. The label stays what the judge said. */
+/** The same verdicts with other scores. Labels stay what the judge said, and what members of a panel say stays as it is. */
 export function calibrated(judge: StepJudge, calibration: Calibration): StepJudge {
-  const map = (verdict: StepVerdict): StepVerdict =>
+  const map = (verdict: MergedVerdict): MergedVerdict =>
     verdict.state === 'scored' ? { ...verdict, score: calibrate(calibration, verdict.score) } : verdict
   return {
     name: `${judge.name} ${calibration.kind} ${sha256(JSON.stringify(calibration)).slice(0, 8)}`,
+    meaning: 'correctness',
     judge: async (solution, signal) => {
       const { steps, usage } = await judge.judge(solution, signal)
       return { steps: steps.map(map), usage }

@@ -1,7 +1,9 @@
 /** @file The judge that settings name, with the ledger, the budget and the limits that stand before it. */
 
 import { cacheFolder } from '../base/cache-folder.ts'
-import { UsageError } from '../base/errors.ts'
+import { UsageError, UserError } from '../base/errors.ts'
+import type { BatchUpdate } from '../data/judge-events.ts'
+import { type AggregationName, defaultAggregation } from '../judge/aggregate.ts'
 import { arithmeticJudge } from '../judge/arithmetic/judge.ts'
 import { createAsker, type Plan, type PlanningAsker } from '../judge/ask.ts'
 import { createBudget } from '../judge/budget.ts'
@@ -12,28 +14,36 @@ import { createLimits, type Limits } from '../judge/limits.ts'
 import { localJudge, localPromptVersion } from '../judge/local.ts'
 import { type ModelJudgeOptions, modelJudge, questionsOf, requestOf } from '../judge/model-judge.ts'
 import { modes } from '../judge/modes.ts'
+import { type PairJudge, pairJudge } from '../judge/pairwise.ts'
 import type { Solution, StepJudge } from '../judge/port.ts'
-import { findPrice, type Prices, readPrices, toDollars } from '../judge/prices.ts'
+import { batchPrice, findPrice, type Prices, readPrices, toDollars } from '../judge/prices.ts'
+import { version as pairVersion } from '../judge/prompts/pairwise.ts'
 import { createChatModel, parseJudgeName } from '../judge/provider.ts'
 import { type AiSdkModel, aiSdkModel } from '../judge/providers/ai-sdk.ts'
 import { replayModel } from '../judge/providers/replay.ts'
 import { DEFAULT_RETRY } from '../judge/retry.ts'
+import type { Secret } from '../judge/secret.ts'
 import { builtInShots, readShots } from '../judge/shots.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
 import { calibrated, readCalibration } from './calibrated.ts'
+import { openBatches, refuseOpenJobs } from './judge-batches.ts'
 import type { JudgeSettings } from './judge-settings.ts'
 import { openModel } from './score.ts'
 import type { World } from './world.ts'
 
 export interface JudgeParts {
   readonly judge: StepJudge
-  /** Each judge by itself, where there are several. */
-  readonly members: readonly StepJudge[]
+  /** What settings say, or what fits the meaning of the judge's scores. */
+  readonly aggregation: AggregationName
+  /** @throws UserError for several judges, and for one that compares nothing. */
+  pairJudge(): PairJudge
   /** What judging these would ask and cost at most, of the models that cost something. */
   plan(solutions: readonly Solution[]): readonly { readonly judge: string; readonly plan: Plan }[]
   /** US dollars: what was spent, and what requests without a known end may have cost. */
   spent(): { readonly settled: number; readonly reserved: number }
   readonly ledger: Ledger
+  /** Goes on with what a process that has ended left at batch APIs. Before anything is asked. */
+  resume(): Promise<void>
   close(): Promise<void>
 }
 
@@ -41,6 +51,8 @@ export interface JudgeParts {
 interface Member {
   readonly judge: StepJudge
   readonly planned?: { readonly asker: PlanningAsker; readonly options: ModelJudgeOptions }
+  readonly pairs?: PairJudge
+  resume?(): Promise<void>
   close?(): Promise<void>
 }
 
@@ -52,7 +64,11 @@ interface Place {
   /** What the money is for, as the ledger says it. */
   readonly purpose: string
   /** A model that the caller holds, instead of those that settings name. */
-  readonly model?: AiSdkModel
+  readonly model?: AiSdkModel | StepJudge
+  /** Stands for the key in the environment. */
+  readonly key?: Secret
+  /** Asks by batch APIs, and tells how they get on. */
+  readonly tellBatch?: (update: BatchUpdate) => void
 }
 
 function readFewShot(name: string) {
@@ -69,34 +85,46 @@ async function localMember(path: string, { threads }: JudgeSettings): Promise<Me
 
 /** A judge that asks a chat model. */
 async function chatMember(model: ChatModel, place: Place, shared: Shared): Promise<Member> {
-  const { settings, purpose } = place
+  const { settings, purpose, run, tellBatch: tell } = place
+  const { ledger } = shared
   const mode = modes[settings.judge_mode]
   const shots = await readFewShot(settings.few_shot)
   const { votes } = settings
-  const asker = createAsker({
-    model,
-    price: findPrice(model, shared.prices),
-    ledger: shared.ledger,
-    budget: shared.budget,
-    limits: shared.limitsOf(model.name),
-    retry: { ...DEFAULT_RETRY, attempts: settings.attempts },
-    timeoutMs: settings.timeout * 1000,
-    purpose,
-    promptVersion: mode.promptVersion,
-  })
+  const listed = findPrice(model, shared.prices)
+  const price = tell === undefined || listed === null ? listed : batchPrice(listed)
+  const batches = tell && openBatches({ model, price, ledger, run, world: place.world, tell })
+  const askerOf = (promptVersion: string): PlanningAsker =>
+    createAsker({
+      model,
+      price,
+      ledger,
+      budget: shared.budget,
+      limits: shared.limitsOf(model.name),
+      batches: batches?.queue,
+      // A job's waits are long enough.
+      retry: { ...DEFAULT_RETRY, attempts: settings.attempts, ...(batches && { baseMs: 0 }) },
+      timeoutMs: settings.timeout * 1000,
+      purpose,
+      promptVersion,
+    })
   const temperature = settings.temperature ?? (votes > 1 ? 0.7 : 0)
-  const options = {
-    name: `${model.name} ${mode.promptVersion} votes ${votes} temperature ${temperature} few-shot ${settings.few_shot}`,
-    asker,
-    mode,
-    shots,
+  const nameOf = (version: string): string => `${model.name} ${version} votes ${votes} temperature ${temperature}`
+  const sampling = {
     votes,
     temperature,
     topP: settings.top_p ?? null,
     seed: settings.seed ?? null,
     maxTokens: settings.judge_max_tokens,
   }
-  return { judge: modelJudge(options), planned: { asker, options } }
+  const name = `${nameOf(mode.promptVersion)} few-shot ${settings.few_shot}`
+  const options = { name, asker: askerOf(mode.promptVersion), mode, shots, ...sampling }
+  return {
+    judge: modelJudge(options),
+    planned: { asker: options.asker, options },
+    close: async () => batches?.close(),
+    resume: batches?.resume ?? (() => refuseOpenJobs(ledger, run, model.name)),
+    pairs: pairJudge({ name: nameOf(pairVersion), asker: askerOf(pairVersion), ...sampling }),
+  }
 }
 
 interface Shared {
@@ -119,7 +147,8 @@ async function openMember(name: string, place: Place, shared: Shared): Promise<M
       return chatMember(await replayModel(parsed.file), place, shared)
     case 'chat': {
       const timeoutMs = settings.timeout * 1000
-      return chatMember(createChatModel(parsed, { environment: world.environment, timeoutMs }), place, shared)
+      const { environment } = world
+      return chatMember(createChatModel(parsed, { environment, key: place.key, timeoutMs }), place, shared)
     }
   }
 }
@@ -139,6 +168,17 @@ function providerLimits(settings: JudgeSettings): Shared['limitsOf'] {
     known.set(provider, limits)
     return limits
   }
+}
+
+/** A judge that the caller holds. */
+async function givenMember(model: AiSdkModel | StepJudge, place: Place, shared: Shared): Promise<Member> {
+  return 'judge' in model ? { judge: model } : chatMember(aiSdkModel(model), place, shared)
+}
+
+function pairJudgeOf([{ judge, pairs }, ...others]: readonly Member[]): PairJudge {
+  if (others.length > 0) throw new UserError('comparing is done by one judge, and there are several')
+  if (pairs === undefined) throw new UserError(`'${judge.name}' compares nothing: only chat models do`)
+  return pairs
 }
 
 /**
@@ -162,7 +202,7 @@ export async function openJudge(place: Place): Promise<JudgeParts> {
   }
   try {
     const shared = { ledger, budget, prices, limitsOf: providerLimits(settings) }
-    if (place.model !== undefined) members.push(await chatMember(aiSdkModel(place.model), place, shared))
+    if (place.model !== undefined) members.push(await givenMember(place.model, place, shared))
     else for (const name of names) members.push(await openMember(name, place, shared))
   } catch (error) {
     await close()
@@ -170,15 +210,20 @@ export async function openJudge(place: Place): Promise<JudgeParts> {
   }
   const judges = members.map(({ judge }) => judge)
   const asked = panel(judges, consensus)
+  const judge = calibration === undefined ? asked : calibrated(asked, calibration)
   return {
-    judge: calibration === undefined ? asked : calibrated(asked, calibration),
-    members: judges,
+    judge,
+    aggregation: settings.aggregation ?? defaultAggregation(judge.meaning),
+    pairJudge: () => pairJudgeOf(members),
     plan: (solutions) => members.flatMap((member) => planOf(member, solutions)),
     spent: () => {
       const { settled, reserved } = ledger.account(run)
       return { settled: toDollars(settled), reserved: toDollars(reserved) }
     },
     ledger,
+    resume: async () => {
+      for (const member of members) await member.resume?.()
+    },
     close,
   }
 }

@@ -3,6 +3,7 @@ import type { BaselineName } from '../eval/baselines.ts'
 import type { Estimate } from '../eval/interval.ts'
 import type { JudgeReport } from '../eval/judge-report.ts'
 import { PROCESSBENCH_PUBLISHED } from '../eval/published.ts'
+import { agreementLines } from './agreement-text.ts'
 
 const BASELINE_NAMES: { readonly [N in BaselineName]: string } = {
   constant: 'always "no error"',
@@ -61,7 +62,7 @@ function prmLines({ prmScore }: JudgeReport): string[] {
   ]
 }
 
-function trustLines({ calibration, agreement, drift, wrongProcess, lengthBias }: JudgeReport): string[] {
+function trustLines({ calibration, agreement, panel, drift, wrongProcess, lengthBias }: JudgeReport): string[] {
   const number = (value: number | null): string => (value === null ? 'not defined' : value.toFixed(3))
   const { kappa } = agreement
   const interval = kappa.value === null ? '' : ` [${number(kappa.low)}, ${number(kappa.high)}]`
@@ -69,6 +70,7 @@ function trustLines({ calibration, agreement, drift, wrongProcess, lengthBias }:
     '## Can it be trusted?',
     '',
     `- Agreement with people on ${agreement.items} steps: κ ${number(kappa.value)}${interval}, observed ${percent(agreement.observed)} %.`,
+    ...agreementLines(panel).map((line) => `- ${line[0].toUpperCase()}${line.slice(1)}.`),
     `- Scores as chances, ${calibration.steps} steps: expected calibration error ${number(calibration.ece)}, Brier ${number(calibration.brier)}.`,
     `- Lowest score at the last step: ${withInterval(drift.share)} % of ${drift.of} solutions (a judge of answers, not of steps, is near 100).`,
     `- A wrong step seen in ${withInterval(wrongProcess.share)} % of ${wrongProcess.of} solutions whose final answer is right.`,

@@ -45,9 +45,10 @@ const askedFields = {
     group: 'Judge',
     description: 'file of a fitted calibration (eval processbench --fit_calibration): scores become chances',
   }),
-  aggregation: z.enum(AGGREGATIONS).default('product').meta({
+  aggregation: z.enum(AGGREGATIONS).optional().meta({
     group: 'Judge',
-    description: 'how scores of steps become the score of a solution',
+    description:
+      'how scores of steps become the score of a solution; default product, of judges whose scores mean values last',
   }),
 }
 
@@ -88,6 +89,10 @@ const fileFields = {
     .default('auto')
     .meta({ group: 'Data', description: 'how a completion is cut into steps' }),
   limit: count.optional().meta({ group: 'Data', description: 'rows at most' }),
+  batch_api: z.boolean().default(false).meta({
+    group: 'Money and speed',
+    description: "ask by the vendor's batch API: half the price, an answer within 24 hours; Ctrl-C leaves it running",
+  }),
   retry_errors: z.boolean().default(false).meta({ group: 'Data', description: 'judge again what has failed steps' }),
   dry_run: z.boolean().default(false).meta({ group: 'Data', description: 'say what it would ask and cost, and stop' }),
   strict: z.boolean().default(false).meta({ group: 'Data', description: 'the first bad row is an error' }),

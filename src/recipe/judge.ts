@@ -10,8 +10,11 @@ import type { JudgeRow } from '../data/judge-row.ts'
 import { readJudgeRows } from '../data/judge-rows.ts'
 import { type Judgement, judgementSchema } from '../data/judgement.ts'
 import { findDataFile } from '../data/locate.ts'
-import { aggregate } from '../judge/aggregate.ts'
+import { measurePanel } from '../eval/panel.ts'
+import { type AggregationName, aggregate } from '../judge/aggregate.ts'
 import type { StepVerdicts } from '../judge/port.ts'
+import { createMailbox, type Happening, inParallel, type Mailbox } from './in-parallel.ts'
+import { solutionsAtOnce } from './judge-batches.ts'
 import { type JudgeParts, openJudge } from './judge-parts.ts'
 import type { JudgeFileSettings } from './judge-settings.ts'
 import { writeUsageLog } from './usage-log.ts'
@@ -62,12 +65,7 @@ export async function readJudgements(folder: string, judge: string): Promise<Map
   return known
 }
 
-export function judgementOf(
-  row: JudgeRow,
-  judge: string,
-  { steps }: StepVerdicts,
-  method: JudgeFileSettings['aggregation'],
-): Judgement {
+export function judgementOf(row: JudgeRow, judge: string, { steps }: StepVerdicts, method: AggregationName): Judgement {
   const { score, coverage } = aggregate(steps, method)
   const { problem } = row.solution
   const judged = steps.map((verdict, at) => ({ text: row.solution.steps[at], ...verdict }))
@@ -114,9 +112,11 @@ export async function* judgeFile(settings: JudgeFileSettings, world: World): Asy
   const lock = lockFolder(folder)
   try {
     const { rows, events } = await loadRows(settings)
-    const parts = await openJudge({ settings, world, run: folder, purpose: 'judge' })
+    const mailbox: JudgeMailbox = createMailbox()
+    const tellBatch = settings.batch_api ? (notice: JudgeEvent) => mailbox.put({ notice }) : undefined
+    const parts = await openJudge({ settings, world, run: folder, purpose: 'judge', tellBatch })
     try {
-      yield* judgeRows({ settings, world, folder, rows, parts }, events)
+      yield* judgeRows({ settings, world, folder, rows, parts, mailbox }, events)
     } finally {
       await parts.close()
       if (!settings.dry_run) await writeUsageLog(folder, parts.ledger.path, folder)
@@ -126,12 +126,15 @@ export async function* judgeFile(settings: JudgeFileSettings, world: World): Asy
   }
 }
 
+type JudgeMailbox = Mailbox<Happening<{ readonly row: JudgeRow; readonly verdicts: StepVerdicts }, JudgeEvent>>
+
 interface Judging {
   readonly settings: JudgeFileSettings
   readonly world: World
   readonly folder: string
   readonly rows: readonly JudgeRow[]
   readonly parts: JudgeParts
+  readonly mailbox: JudgeMailbox
 }
 
 async function* judgeRows(judging: Judging, events: readonly JudgeEvent[]): AsyncGenerator<JudgeEvent> {
@@ -160,24 +163,47 @@ async function* judgeRows(judging: Judging, events: readonly JudgeEvent[]): Asyn
   yield* judgeOpen(judging, open, known)
 }
 
+/** Verdicts as they come. First of all goes what a process before left at a batch API. */
+function judgeAll({ settings, world, parts, mailbox }: Judging, open: readonly JudgeRow[]) {
+  const { signal } = world
+  const solutions = open.map(({ solution }) => solution)
+  const limit = settings.batch_api ? solutionsAtOnce(settings, solutions) : settings.concurrency
+  let resumed: Promise<void> | undefined
+  return inParallel(open, { limit, signal, mailbox }, async (row) => {
+    resumed ??= parts.resume()
+    await resumed
+    // A signal of its own: thousands of listeners at one are slow.
+    return { row, verdicts: await parts.judge.judge(row.solution, AbortSignal.any([signal])) }
+  })
+}
+
 async function* judgeOpen(
-  { settings, world, folder, rows, parts }: Judging,
+  judging: Judging,
   open: readonly JudgeRow[],
   known: Map<string, Judgement>,
 ): AsyncGenerator<JudgeEvent> {
+  const { world, folder, rows, parts } = judging
   const log = openLineLog(join(folder, JUDGEMENTS))
   const started = world.seconds()
   let usage = { calls: 0, cached: 0, tokens: 0 }
   let steps = countSteps(rows.flatMap(({ id }) => known.get(id) ?? []))
   let done = 0
   try {
-    const judged = inParallel(open, settings.concurrency, world.signal, async (row) => ({
-      row,
-      verdicts: await parts.judge.judge(row.solution, world.signal),
-    }))
-    for await (const { row, verdicts } of judged) {
+    for (const judgement of known.values()) {
+      if (judgement.aggregation === parts.aggregation) continue
+      const { score } = aggregate(judgement.steps, parts.aggregation)
+      const again = { ...judgement, score, aggregation: parts.aggregation }
+      known.set(judgement.id, again)
+      log.append(JSON.stringify(again))
+    }
+    for await (const happening of judgeAll(judging, open)) {
+      if ('notice' in happening) {
+        yield happening.notice
+        continue
+      }
+      const { row, verdicts } = happening.result
       if (world.signal.aborted) continue // what was stopped is judged when the run goes on
-      const judgement = judgementOf(row, parts.judge.name, verdicts, settings.aggregation)
+      const judgement = judgementOf(row, parts.judge.name, verdicts, parts.aggregation)
       log.append(JSON.stringify(judgement)) // what was paid for it is durable in the ledger
       const before = known.get(row.id)
       if (before !== undefined) steps = addSteps(steps, countSteps([before]), -1)
@@ -209,40 +235,23 @@ async function* judgeOpen(
     yield { type: 'judging-stopped', done, total: open.length, folder }
     return
   }
-  const own = rows.flatMap(({ id }) => known.get(id) ?? [])
-  const scores = own.flatMap(({ score }) => score ?? [])
-  const { settled, reserved } = parts.spent()
-  const summary = {
-    solutions: own.length,
-    steps: countSteps(own),
-    failures: countFailures(own),
-    score: scores.length === 0 ? null : scores.reduce((sum, score) => sum + score, 0) / scores.length,
-    spent: settled,
-    maybeSpent: reserved,
-  }
+  const summary = summaryOf(judging, known)
   writeDurably(join(folder, 'summary.json'), `${JSON.stringify({ judge: parts.judge.name, ...summary }, null, 2)}\n`)
   yield { type: 'judging-end', ...summary, seconds: world.seconds() - started, folder }
 }
 
-/** Works on `limit` items at a time, and yields results as they come. */
-async function* inParallel<Item, Result>(
-  items: readonly Item[],
-  limit: number,
-  signal: AbortSignal,
-  work: (item: Item) => Promise<Result>,
-): AsyncGenerator<Result> {
-  const running = new Map<number, Promise<{ readonly at: number; readonly result: Result }>>()
-  let next = 0
-  while (running.size > 0 || (next < items.length && !signal.aborted)) {
-    while (running.size < limit && next < items.length && !signal.aborted) {
-      const at = next++
-      running.set(
-        at,
-        work(items[at]).then((result) => ({ at, result })),
-      )
-    }
-    const { at, result } = await Promise.race(running.values())
-    running.delete(at)
-    yield result
+function summaryOf({ rows, parts }: Judging, known: ReadonlyMap<string, Judgement>) {
+  const own = rows.flatMap(({ id }) => known.get(id) ?? [])
+  const scores = own.flatMap(({ score }) => score ?? [])
+  const { settled, reserved } = parts.spent()
+  return {
+    solutions: own.length,
+    steps: countSteps(own),
+    failures: countFailures(own),
+    score: scores.length === 0 ? null : scores.reduce((sum, score) => sum + score, 0) / scores.length,
+    aggregation: parts.aggregation,
+    agreement: measurePanel(own.map(({ steps: judged }) => judged)),
+    spent: settled,
+    maybeSpent: reserved,
   }
 }

@@ -1,4 +1,5 @@
 /** @file What a recipe takes from the process it runs in, so that tests can bring their own. */
+import type { Clock } from '../judge/clock.ts'
 
 export interface World {
   now(): Date
@@ -7,6 +8,8 @@ export interface World {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Asks to save and stop. */
   readonly signal: AbortSignal
+  /** For long waiting; the system's without it. */
+  readonly clock?: Clock
 }
 
 export function systemWorld(signal: AbortSignal = new AbortController().signal): World {

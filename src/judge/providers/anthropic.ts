@@ -1,7 +1,8 @@
 /** @file Chat models of Anthropic. Not streamed, for the same reason as in openai.ts. */
 import type Anthropic from '@anthropic-ai/sdk'
 import { z } from 'zod'
-import type { ChatModel, ChatRequest } from '../chat.ts'
+import type { ChatModel, ChatRequest, RequestShape } from '../chat.ts'
+import { anthropicBatches } from './anthropic-batch.ts'
 import { type Accepted, type ReplyForm, schemaInstruction } from './dialect.ts'
 import { createFetch, LIBRARY_TIMEOUT_MS, type Server } from './http.ts'
 import { type Answer, protocolModel, tokenCount } from './protocol.ts'
@@ -38,9 +39,10 @@ export function anthropicModel(server: Server, model: string): ChatModel {
     body: message,
     connect: () => createClient(server),
     // Not by `messages.create`, which prints warnings and refuses what it expects to take long.
-    send: (client, { request, sent, signal }) =>
-      client.post('/v1/messages', { body: paramsOf(request, model, sent), signal }),
+    send: (client, params, signal) => client.post('/v1/messages', { body: params, signal }),
+    params: (request, sent) => paramsOf(request, model, sent),
     read: readMessage,
+    batches: anthropicBatches,
   })
 }
 
@@ -80,7 +82,7 @@ function formParams({ name, json }: NonNullable<ChatRequest['schema']>, form: Re
   return { tools: [{ name, input_schema: { ...json, type: 'object' } }], tool_choice: { type: 'tool', name } }
 }
 
-function readMessage(body: Message, form: ReplyForm, request: ChatRequest): Answer {
+function readMessage(body: Message, form: ReplyForm, request: RequestShape): Answer {
   const call = body.content.find(({ type, name }) => type === 'tool_use' && name === request.schema?.name)
   const text = body.content.map((part) => (part.type === 'text' ? (part.text ?? '') : '')).join('')
   const { input_tokens, cache_creation_input_tokens, cache_read_input_tokens, output_tokens } = body.usage

@@ -2,13 +2,14 @@
  * @file What a server accepts of a request, learnt from what it refuses: structured replies by JSON schema, else by a
  * forced tool call, else as text; and without the parameters that it does not know.
  */
-import { ChatError, type ChatReply, type ChatRequest } from '../chat.ts'
+import { ChatError, type ChatReply, type ChatRequest, type RequestShape } from '../chat.ts'
 import { type Complaint, HttpError } from './http-error.ts'
 
 export type ReplyForm = ChatReply['form']
 
 /** What some models refuse. `tokensName`: the usual name of the limit of tokens; without it, the other one. */
-export type Optional = 'topP' | 'temperature' | 'seed' | 'logprobs' | 'tokensName'
+export const OPTIONAL = ['topP', 'temperature', 'seed', 'logprobs', 'tokensName'] as const
+export type Optional = (typeof OPTIONAL)[number]
 
 /** How the next request is to be written. */
 export interface Accepted {
@@ -24,12 +25,12 @@ export interface Dialect {
    * The error to throw for one that came. Where the server complained of something that the next request leaves out,
    * it is transient: asking again helps.
    */
-  learn(error: ChatError, sent: Accepted, request: ChatRequest): ChatError
+  learn(error: ChatError, sent: Accepted, request: RequestShape): ChatError
   /** Takes a whole reply to account, and gives the form that it really has. */
   accept(
     reply: { readonly text: string; readonly hasLogprobs: boolean },
     sent: Accepted,
-    request: ChatRequest,
+    request: RequestShape,
   ): ReplyForm
 }
 
@@ -65,7 +66,7 @@ export function createDialect(start: Accepted): Dialect {
   let hasLogprobs: boolean | null = start.without.has('logprobs') ? false : null
   const proven = new Set<ReplyForm>()
 
-  function learnFrom({ parameter, words }: Complaint, sent: Accepted, request: ChatRequest): boolean {
+  function learnFrom({ parameter, words }: Complaint, sent: Accepted, request: RequestShape): boolean {
     if (sent !== current) return true // another call has learnt since
     if (!REFUSAL.test(words)) return false
     const about = parameter ?? words
@@ -109,7 +110,7 @@ export function createDialect(start: Accepted): Dialect {
   }
 }
 
-function isSent(name: Optional, sent: Accepted, request: ChatRequest): boolean {
+function isSent(name: Optional, sent: Accepted, request: RequestShape): boolean {
   if (sent.without.has(name)) return false
   if (name === 'topP') return request.topP !== null
   if (name === 'seed') return request.seed !== null

@@ -17,10 +17,12 @@ export interface Complaint {
 
 /** A status that tells of no success, with what the server complains of: the parameter that it names, its words. */
 export class HttpError extends ChatError {
+  readonly status: number
   readonly complaint: Complaint
 
-  constructor(message: string, facts: ChatErrorFacts, complaint: Complaint) {
+  constructor(message: string, facts: ChatErrorFacts, status: number, complaint: Complaint) {
     super(message, facts)
+    this.status = status
     this.complaint = complaint
   }
 }
@@ -66,6 +68,7 @@ export function httpError(
   return new HttpError(
     `${speaker.name}: HTTP ${response.status}${complaint.words === '' ? '' : `: ${complaint.words}`}`,
     retryAfterMs === undefined ? facts : { ...facts, retryAfterMs },
+    response.status,
     complaint,
   )
 }

@@ -20,11 +20,21 @@ test('a request ends in time, also where what sends it heeds no signal', async (
   await expect(pending).rejects.toMatchObject({ facts: { kind: 'stopped', maybePaid: true } })
 })
 
-test('the signal of a request is aborted when it has ended, whatever its end', async () => {
+test('what is under way is stopped where a request fails, whatever the failure', async () => {
   const signals: AbortSignal[] = []
-  const take = async (signal: AbortSignal) => signals.push(signal)
-  expect(await sendOnce(server, new AbortController().signal, take)).toBe(1)
-  expect(signals[0].aborted).toBe(true)
+  const ends: readonly (() => Promise<unknown>)[] = [
+    async () => 'a reply',
+    () => Promise.reject(new Error('broken')),
+    () => new Promise<never>(() => {}),
+  ]
+  for (const end of ends) {
+    const send = (signal: AbortSignal) => {
+      signals.push(signal)
+      return end()
+    }
+    await sendOnce(server, new AbortController().signal, send).catch(() => {})
+  }
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true, true])
 })
 
 test('what is no ChatError becomes one without the thing itself', async () => {

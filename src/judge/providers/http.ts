@@ -57,10 +57,13 @@ async function readReply(server: Server, response: Response): Promise<Response> 
     const isCut = parsed.problem !== 'not UTF-8' && body.bytes.toString('utf8').trimStart().startsWith('{')
     return isCut ? fail('truncated', 'the reply is cut JSON') : fail('malformed-reply', 'the reply is not JSON')
   }
-  return new Response(new Uint8Array(body.bytes), { headers: { 'content-type': 'application/json' } })
+  // The libraries ask for its JSON: it is not to be read a second time.
+  const reply = new Response(null, { headers: { 'content-type': 'application/json' } })
+  return Object.assign(reply, { json: async () => parsed.value })
 }
 
-async function refuse(server: Server, response: Response): Promise<never> {
+/** @throws HttpError for a response that tells of no success. */
+export async function refuse(server: Server, response: Response): Promise<never> {
   const { bytes } = await readBody(response, MAX_ERROR_BYTES)
   const parsed = parseJson(bytes)
   throw httpError(server, response, 'value' in parsed ? parsed.value : null, server.now())
@@ -92,7 +95,8 @@ async function readBody(response: Response, limit: number): Promise<Body> {
 /** Errors after which it is known that no request went out. */
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'])
 
-function connectionError(server: Server, error: unknown): ChatError {
+/** What became of a request that `fetch` could not bring to its end. */
+export function connectionError(server: Server, error: unknown): ChatError {
   const code = codeOf(error instanceof Error ? (error.cause ?? error) : error) ?? ''
   const problem = `${server.name}: no reply (${code === '' ? quote(messageOf(error), server.secrets) : code})`
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
@@ -129,11 +133,11 @@ export async function sendOnce<T>(
     // Raced, since what is sent does not always heed its signal: undici may wait for a stream that unpacks.
     return await Promise.race([send(call.signal), ended])
   } catch (error) {
+    call.abort() // what may still be under way
     throw chatErrorIn(error) ?? unexpected(server, error)
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', stop)
-    call.abort()
   }
 }
 

@@ -4,9 +4,10 @@
  */
 import type OpenAI from 'openai'
 import { z } from 'zod'
-import type { ChatModel, ChatRequest, ScoredToken } from '../chat.ts'
+import type { ChatModel, ChatRequest, RequestShape, ScoredToken } from '../chat.ts'
 import { type Accepted, type ReplyForm, schemaInstruction } from './dialect.ts'
 import { createFetch, LIBRARY_TIMEOUT_MS, type Server } from './http.ts'
+import { openaiBatches } from './openai-batch.ts'
 import { type Answer, protocolModel, tokenCount } from './protocol.ts'
 
 type Params = OpenAI.ChatCompletionCreateParamsNonStreaming
@@ -54,9 +55,10 @@ export function openaiModel(server: Server, model: string, isVendor: boolean): C
     start: isVendor ? knownHabits(model) : { form: 'json-schema', without: new Set() },
     body: completion,
     connect: () => createClient(server),
-    send: (client, { request, sent, signal }) =>
-      client.chat.completions.create(paramsOf(request, model, sent, isVendor), { signal }),
+    params: (request, sent) => paramsOf(request, model, sent, isVendor),
+    send: (client, params, signal) => client.chat.completions.create(params, { signal }),
     read: readCompletion,
+    batches: openaiBatches,
   })
 }
 
@@ -118,7 +120,7 @@ function formParams({ name, json }: NonNullable<ChatRequest['schema']>, form: Re
   }
 }
 
-function readCompletion({ model, choices, usage }: Completion, form: ReplyForm, request: ChatRequest): Answer {
+function readCompletion({ model, choices, usage }: Completion, form: ReplyForm, request: RequestShape): Answer {
   const [choice] = choices
   const call = choice.message.tool_calls?.find((made) => made.function.name === request.schema?.name)
   // Gemini leaves thinking out of the completion but has it in the total.

@@ -6,9 +6,11 @@ import {
   type ChatModel,
   type ChatReply,
   type ChatRequest,
+  type RequestShape,
   type ScoredToken,
 } from '../chat.ts'
 import { redactKeys } from '../secret.ts'
+import { type BatchVendor, batchesOf } from './batches.ts'
 import { type Accepted, createDialect, type Dialect, type ReplyForm } from './dialect.ts'
 import { type Server, sendOnce } from './http.ts'
 import type { Speaker } from './http-error.ts'
@@ -25,7 +27,7 @@ export interface Answer {
 }
 
 /** `Body`: the part of a reply that is read. A reply without it, also one without usage, is malformed. */
-export interface Protocol<Client, Body> {
+export interface Protocol<Client, Params, Body> {
   readonly server: Server
   readonly model: string
   /** What is known of the model beforehand. */
@@ -33,19 +35,32 @@ export interface Protocol<Client, Body> {
   readonly body: z.ZodType<Body>
   /** Loads the vendor's library, before the time of a request begins. */
   connect(): Promise<Client>
+  /** The body of a request. */
+  params(request: ChatRequest, sent: Accepted): Params
   /** Sends one HTTP request. */
-  send(client: Client, asked: { request: ChatRequest; sent: Accepted; signal: AbortSignal }): Promise<unknown>
+  send(client: Client, params: Params, signal: AbortSignal): Promise<unknown>
+  readonly batches: BatchVendor<Client>
   /** `form`: how the schema was asked for; `text` where none was. */
-  read(body: Body, form: ReplyForm, request: ChatRequest): Answer
+  read(body: Body, form: ReplyForm, request: RequestShape): Answer
 }
 
 /** A count of tokens. */
 export const tokenCount = z.number().int().nonnegative()
 
-export function protocolModel<Client, Body>(protocol: Protocol<Client, Body>): ChatModel {
+export function protocolModel<Client, Params, Body>(protocol: Protocol<Client, Params, Body>): ChatModel {
   const { server, model, start } = protocol
   const dialect = createDialect(start)
   let connecting: Promise<Client> | undefined
+  const connect = (): Promise<Client> => {
+    connecting ??= protocol.connect()
+    return connecting
+  }
+  const read = (reply: unknown, sent: Accepted, request: RequestShape): ChatReply => {
+    const parsed = protocol.body.safeParse(reply)
+    if (!parsed.success) throw malformed(server, `has no fitting '${parsed.error.issues[0].path.join('.')}'`)
+    const answer = protocol.read(parsed.data, request.schema === null ? 'text' : sent.form, request)
+    return wholeReply(answer, { speaker: server, model, dialect, sent, request })
+  }
   return {
     name: server.name,
     model,
@@ -53,21 +68,18 @@ export function protocolModel<Client, Body>(protocol: Protocol<Client, Body>): C
       return dialect.hasLogprobs
     },
     complete: async (request, signal) => {
-      connecting ??= protocol.connect()
-      const client = await connecting
+      const client = await connect()
       const sent = dialect.current
       try {
         const reply = await sendOnce(server, signal, (callSignal) =>
-          protocol.send(client, { request, sent, signal: callSignal }),
+          protocol.send(client, protocol.params(request, sent), callSignal),
         )
-        const parsed = protocol.body.safeParse(reply)
-        if (!parsed.success) throw malformed(server, `has no fitting '${parsed.error.issues[0].path.join('.')}'`)
-        const answer = protocol.read(parsed.data, request.schema === null ? 'text' : sent.form, request)
-        return wholeReply(answer, { speaker: server, model, dialect, sent, request })
+        return read(reply, sent, request)
       } catch (error) {
         throw error instanceof ChatError ? dialect.learn(error, sent, request) : error
       }
     },
+    batches: batchesOf({ server, connect, dialect, params: protocol.params, read }, protocol.batches),
   }
 }
 
@@ -82,7 +94,7 @@ interface Asked {
   readonly model: string
   readonly dialect: Dialect
   readonly sent: Accepted
-  readonly request: ChatRequest
+  readonly request: RequestShape
 }
 
 /**
@@ -101,7 +113,12 @@ export function wholeReply(answer: Answer, { speaker, model, dialect, sent, requ
   if (answer.end === 'length') return fail('truncated', `the reply is longer than ${request.maxTokens} tokens`)
   if (answer.end === 'unsaid') return fail('malformed-reply', 'the reply does not say that it is whole', true)
   if (text.trim() === '') return fail('malformed-reply', 'the reply holds no text', true)
-  const logprobs = request.topLogprobs > 0 ? answer.logprobs : null
+  const logprobs = request.topLogprobs > 0 ? withoutKeys(answer.logprobs, speaker) : null
   const form = dialect.accept({ text, hasLogprobs: logprobs !== null }, sent, request)
   return { text, form, model: answered, ...answer.usage, logprobs }
+}
+
+function withoutKeys(tokens: Answer['logprobs'], { secrets }: Speaker): Answer['logprobs'] {
+  const clean = <T extends { readonly token: string }>(one: T): T => ({ ...one, token: redactKeys(one.token, secrets) })
+  return tokens?.map((one) => ({ ...clean(one), alternatives: one.alternatives.map(clean) })) ?? null
 }

@@ -1,59 +1,73 @@
-/** @file A chat model that repeats recorded replies: JSON lines of `{key, reply}`, where the key is the request's hash. */
-import { z } from 'zod'
+/** @file A chat model that repeats the replies of a ledger, of whatever model they are. It sends nothing and needs no key. */
 import { InputError } from '../../base/errors.ts'
-import { readJsonLines } from '../../base/lines.ts'
-import { parseRow } from '../../data/schema.ts'
+import { sha256 } from '../../base/hash.ts'
 import { cacheKey } from '../cache-key.ts'
 import { ChatError, type ChatModel, type ChatReply, type ChatRequest } from '../chat.ts'
-import { recordedReply } from '../ledger-record.ts'
+import { readLedger } from '../ledger.ts'
 
-const recorded = z.object({ key: z.string(), reply: recordedReply })
+/** Who was asked, as far as keys depend on it. */
+interface Asked {
+  readonly model: string
+  readonly promptVersion: string
+}
 
-/** The file is read when the model is first asked. A key that stands in it twice has its last reply. */
-export function replayModel(file: string): ChatModel {
-  const name = `replay:${file}`
-  let replies: Promise<Map<string, ChatReply>> | undefined
+interface Recording {
+  readonly replies: ReadonlyMap<string, ChatReply>
+  readonly asked: readonly Asked[]
+  /** Of all keys and replies. */
+  readonly hash: string
+}
+
+/**
+ * Reads the file; of several replies to a key the first counts, as in a ledger. Its name holds a hash of the replies, so
+ * that those of another recording are not taken for them.
+ * @throws UserError for a file that cannot be read, InputError for one that holds no reply.
+ */
+export async function replayModel(file: string): Promise<ChatModel> {
+  const { replies, asked, hash } = await readRecording(file)
+  const name = `replay:${file}#${hash.slice(0, 8)}`
+  const refuse = (problem: string): never => {
+    throw new ChatError(`${name}: ${problem}`, { kind: 'refused-request', isTransient: false, maybePaid: false })
+  }
   return {
     name,
-    model: 'replay',
+    model: modelOf(name),
     hasLogprobs: null,
     complete: async (request) => {
-      replies ??= readReplies(file)
-      const reply = (await replies).get(requestKey(request))
-      if (reply !== undefined) return reply
-      const facts = { kind: 'refused-request', isTransient: false, maybePaid: false } as const
-      throw new ChatError(`${name}: the file has no reply to this request`, facts)
+      const found = asked.flatMap(({ model, promptVersion }) => {
+        const reply = replies.get(keyOf({ model, promptVersion }, request))
+        return reply === undefined ? [] : [{ model, reply }]
+      })
+      if (found.length > 1) refuse(`several models have replied to this: ${found.map(({ model }) => model).join(', ')}`)
+      return found[0]?.reply ?? refuse('the file has no reply to this request')
     },
   }
 }
 
-/** The same model, whose replies are also written down for `replayModel`. `write` gets lines with their end. */
-export function recordingModel(model: ChatModel, write: (line: string) => void): ChatModel {
-  return {
-    name: model.name,
-    model: model.model,
-    get hasLogprobs() {
-      return model.hasLogprobs
-    },
-    complete: async (request, signal) => {
-      const reply = await model.complete(request, signal)
-      write(`${JSON.stringify({ key: requestKey(request), reply })}\n`)
-      return reply
-    },
-  }
+function keyOf({ model, promptVersion }: Asked, request: ChatRequest): string {
+  return cacheKey({ name: model, model: modelOf(model) }, promptVersion, request)
 }
 
-/** Of the request alone: whoever answered. */
-function requestKey(request: ChatRequest): string {
-  return cacheKey({ name: 'replay', model: 'replay' }, '', request)
+/** What a model is called by its provider: the middle of `provider:model[@address]` and `ai-sdk:provider:model`. */
+function modelOf(name: string): string {
+  return /^(?:ai-sdk:[^:]*|[^:]*):(.*?)(?:@https?:\/\/.*)?$/is.exec(name)?.[1] ?? name
 }
 
-async function readReplies(file: string): Promise<Map<string, ChatReply>> {
+async function readRecording(file: string): Promise<Recording> {
   const replies = new Map<string, ChatReply>()
-  for await (const row of readJsonLines(file)) {
-    const parsed = 'value' in row ? parseRow(recorded, row.value) : { bad: row.problem }
-    if ('bad' in parsed) throw new InputError({ file, line: row.line }, 'a recorded reply', parsed.bad)
-    replies.set(parsed.row.key, parsed.row.reply)
+  const asked = new Map<string, Asked>()
+  let hash = ''
+  for await (const record of readLedger(file)) {
+    if (record.type === 'intent') {
+      const { model, promptVersion } = record
+      asked.set(JSON.stringify([model, promptVersion]), { model, promptVersion })
+    }
+    if (record.type !== 'reply' || replies.has(record.key)) continue
+    replies.set(record.key, record.reply)
+    hash = sha256(hash + JSON.stringify([record.key, record.reply]))
   }
-  return replies
+  if (replies.size === 0) {
+    throw new InputError({ file }, 'a ledger (judge/ledger.jsonl of a cache folder) with replies', 'none')
+  }
+  return { replies, asked: [...asked.values()], hash }
 }
