@@ -12,7 +12,7 @@ import { makeProblem, sloppySolution } from './problems.ts'
 
 const FOLDER = 'build/demo-model'
 const SEED = 1
-const UPDATES = Number(process.env['UPDATES'] ?? 2000)
+const UPDATES = 2000
 const BATCH = 32
 
 function* demonstrations(): Generator<string> {
@@ -55,13 +55,10 @@ const flags = {
   seed: SEED,
   threads: 1, // its matrices are too small to be shared
 }
+const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json']
 await main(['train', ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), ...process.argv.slice(2)])
-for (const name of [
-  'config.json',
-  'model.safetensors',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'generation_config.json',
-]) {
-  copyFileSync(join(FOLDER, 'run', name), join('demo/model', name))
+if (!process.exitCode) {
+  mkdirSync('demo/model', { recursive: true })
+  for (const name of names) copyFileSync(join(FOLDER, 'run', name), join('demo/model', name))
+  copyFileSync(join(FOLDER, 'run', 'stepdpo', 'run.log'), join('demo/model', 'training.log'))
 }

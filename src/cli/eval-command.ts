@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { evalSchema } from '../recipe/eval-settings.ts'
 import { evalJudgeSchema } from '../recipe/judge-settings.ts'
+import { evaluationLines } from './evaluation-lines.ts'
 import { addFlags } from './flags.ts'
 import { showJudging } from './judge-run.ts'
 import { parseSettings } from './parse-settings.ts'
@@ -16,8 +17,9 @@ export function addEvalCommand(program: Command): void {
     const { evaluate } = await import('../recipe/eval.ts')
     const evaluation = await showStages((world) => evaluate(settings, world), settings)
     if (evaluation === undefined) return
-    const { text, ...facts } = evaluation
-    process.stdout.write(settings.json ? `${JSON.stringify(facts)}\n` : `\n${printableText(text)}`)
+    const { text: _, ...facts } = evaluation
+    const lines = settings.json ? [JSON.stringify(facts)] : evaluationLines(evaluation, process.stdout.columns)
+    process.stdout.write(`${lines.join('\n')}\n`)
   })
   addJudgeBenchmark(command)
 }

@@ -6,6 +6,7 @@ import type { StageEvent } from '../data/stage-events.ts'
 import type { LoopResult } from '../recipe/run.ts'
 import { type RunSettings, runSchema } from '../recipe/run-settings.ts'
 import { systemWorld } from '../recipe/world.ts'
+import { evaluationLines } from './evaluation-lines.ts'
 import { addFlags } from './flags.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
@@ -13,7 +14,6 @@ import { INTERRUPTED, stopOnSignals } from './signals.ts'
 import { isLiveOutput, openStageView } from './stage-lines.ts'
 import { openView, systemClock } from './terminal.ts'
 import type { View } from './view.ts'
-import { printableText } from './width.ts'
 
 export function addRunCommand(program: Command): void {
   const command = program
@@ -79,7 +79,9 @@ function showResult({ evaluation, policy }: LoopResult, { json }: RunSettings): 
   if (json) {
     const { text: _, ...facts } = evaluation ?? { text: '' }
     process.stdout.write(`${JSON.stringify({ type: 'loop-end', policy, evaluation: evaluation && facts })}\n`)
-  } else if (evaluation !== null) process.stdout.write(`\n${printableText(evaluation.text)}`)
+  } else if (evaluation !== null) {
+    for (const line of evaluationLines(evaluation, process.stdout.columns)) process.stdout.write(`${line}\n`)
+  }
 }
 
 /** Without a terminal nobody can agree. */
