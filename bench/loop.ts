@@ -84,9 +84,7 @@ interface Outcome {
 async function measure(
   settings: RunSettings,
   policy: Trained,
-  name: string,
-  pairs: number,
-  seed: number,
+  { name, pairs, seed }: Pick<Outcome, 'name' | 'pairs' | 'seed'>,
 ): Promise<Outcome> {
   const folder = join(settings.output_dir, 'evaluation')
   const evaluation = await drain(
@@ -147,7 +145,7 @@ async function runSeed(seed: number): Promise<Outcome[]> {
     const output = join(root, name.replaceAll(/[^a-z]+/gi, '-').toLowerCase())
     await drain(train(trainSettingsOf(own, base, output, pairs), world))
     const policy = own.use_lora ? { ...base, adapter: output } : { base_model: output }
-    outcomes.push(await measure(own, policy, name, readPairs(pairs).length, seed))
+    outcomes.push(await measure(own, policy, { name, pairs: readPairs(pairs).length, seed }))
   }
   return outcomes
 }

@@ -60,5 +60,5 @@ await main(['train', ...Object.entries(flags).map(([name, value]) => `--${name}=
 if (!process.exitCode) {
   mkdirSync('demo/model', { recursive: true })
   for (const name of names) copyFileSync(join(FOLDER, 'run', name), join('demo/model', name))
-  copyFileSync(join(FOLDER, 'run', 'stepdpo', 'run.log'), join('demo/model', 'training.log'))
+  copyFileSync(join(FOLDER, 'run', 'stepdpo', 'run.log'), join('demo/model', 'training.txt'))
 }

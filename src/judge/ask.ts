@@ -13,7 +13,8 @@ import type { Ledger } from './ledger.ts'
 import type { Limits } from './limits.ts'
 import { outcomeOf } from './outcome.ts'
 import { costOf, type Price, toDollars } from './prices.ts'
-import { DEFAULT_RETRY, decideRetry, finalError, type RetryPolicy } from './retry.ts'
+import { sendUntilReply } from './resend.ts'
+import { DEFAULT_RETRY, type RetryPolicy } from './retry.ts'
 import { send } from './send.ts'
 import { stoppedError } from './stopped.ts'
 
@@ -150,23 +151,16 @@ async function answer(options: AskerOptions, key: string, request: ChatRequest, 
   const known = await ledger.find(key)
   if (known !== null) return { reply: known, isCached: true, cost: 0 }
   let nano: number | null = 0
-  for (let number = 1; ; number++) {
+  const reply = await sendUntilReply({ label: key, retry, limits, clock, signal }, async (number) => {
     const attempt = { key, number, request }
     const { result, charge } =
       batches === undefined
         ? await tryOnce(options, attempt, signal)
         : await tryInBatch({ ...options, batches }, attempt, signal)
     nano = nano === null || charge === null ? null : nano + charge
-    if (!(result instanceof ChatError)) {
-      return { reply: result, isCached: false, cost: nano === null ? null : toDollars(nano) }
-    }
-    const next = decideRetry(result.facts, number, key, retry)
-    if (next === null) throw finalError(result, number, retry)
-    limits.pause(next.pauseMs)
-    await clock.sleep(next.delayMs, signal).catch(() => {
-      throw stoppedError(false)
-    })
-  }
+    return result
+  })
+  return { reply, isCached: false, cost: nano === null ? null : toDollars(nano) }
 }
 
 interface Attempted {

@@ -58,7 +58,8 @@ const PROVIDERS: { readonly [P in Provider]: Habits } = {
   },
 }
 
-const KNOWN = `${Object.keys(PROVIDERS).join(', ')}, local:PATH, replay:FILE and arithmetic`
+export const PROVIDER_NAMES = Object.keys(PROVIDERS).join(', ')
+const KNOWN = `${PROVIDER_NAMES}, local:PATH, replay:FILE and arithmetic`
 const DEFAULT_TIMEOUT_MS = 120_000
 
 /** Names of models that tell their provider; `ft:` are OpenAI's fine-tuned ones. */
@@ -67,20 +68,32 @@ const VENDORS: readonly (readonly [Provider, RegExp])[] = [
   ['anthropic', /^claude-/],
 ]
 
+/** The model behind HTTP that a name means, undefined for any other name. @throws UsageError for a wrong model or address. */
+export function parseServedName(name: string): ChatName | undefined {
+  const vendor = VENDORS.find(([, names]) => names.test(name))?.[0]
+  if (vendor !== undefined) return parseChatName(vendor, name)
+  const [prefix, rest] = splitName(name)
+  return isProvider(prefix) && rest !== '' ? parseChatName(prefix, rest) : undefined
+}
+
+/** What stands before the first colon, and after it. */
+function splitName(name: string): [prefix: string, rest: string] {
+  const colon = name.indexOf(':')
+  return colon < 0 ? [name, ''] : [name.slice(0, colon), name.slice(colon + 1)]
+}
+
 /** @throws UsageError for a name that no provider is known for. */
 export function parseJudgeName(name: string): JudgeName {
   if (name === 'arithmetic') return { kind: 'arithmetic' }
-  const vendor = VENDORS.find(([, names]) => names.test(name))?.[0]
-  if (vendor !== undefined) return parseChatName(vendor, name)
-  const colon = name.indexOf(':')
-  const [prefix, rest] = colon < 0 ? [name, ''] : [name.slice(0, colon), name.slice(colon + 1)]
-  if (colon < 0) {
+  const served = parseServedName(name)
+  if (served !== undefined) return served
+  const [prefix, rest] = splitName(name)
+  if (!name.includes(':')) {
     throw new UsageError(`who serves '${name}'? Write provider:model, e.g. ollama:${name}. Known: ${KNOWN}`)
   }
   if (rest === '') throw new UsageError(`'${name}' names no model or file after the colon`)
   if (prefix === 'local') return { kind: 'local', path: rest }
   if (prefix === 'replay') return { kind: 'replay', file: rest }
-  if (isProvider(prefix)) return parseChatName(prefix, rest)
   throw new UsageError(`unknown provider '${prefix}'. Known: ${KNOWN}. For a tag of Ollama, write ollama:${name}`)
 }
 
@@ -119,19 +132,39 @@ export interface ChatOptions {
 }
 
 /**
- * The model of a name. Nothing is loaded or sent before it is asked. Where the user named an address, in the name or in
- * the environment, no key is needed, but the provider's is sent there if it is set.
+ * The judging model of a name. Nothing is loaded or sent before it is asked.
+ * @throws UsageError as `openServer` does.
+ */
+export function createChatModel(name: ChatName, options: ChatOptions): ChatModel {
+  const other = name.provider === 'anthropic' ? 'openai:…' : 'anthropic:…'
+  const advice = `--reward_model ${other}, vllm:MODEL@http://localhost:8000/v1, ollama:MODEL, local:PATH, or arithmetic`
+  const { server, isVendor } = openServer(name, { ...options, advice })
+  return name.provider === 'anthropic' ? anthropicModel(server, name.model) : openaiModel(server, name.model, isVendor)
+}
+
+/** A server, and whether it is OpenAI's own. */
+export interface OpenServer {
+  readonly server: Server
+  readonly isVendor: boolean
+}
+
+/**
+ * Who serves the model of a name, and by which key. Where the user named an address, in the name or in the environment, no
+ * key is needed, but the provider's is sent there if it is set.
+ * @param options `advice`: what else to say than this name, for a message.
  * @throws UsageError for a key that is missing, and for keys and addresses that are none.
  */
-export function createChatModel(
+export function openServer(
   name: ChatName,
-  { environment, key, timeoutMs = DEFAULT_TIMEOUT_MS }: ChatOptions,
-): ChatModel {
+  { environment, key, timeoutMs = DEFAULT_TIMEOUT_MS, advice }: ChatOptions & { readonly advice: string },
+): OpenServer {
   const { provider, model } = name
   const habits = PROVIDERS[provider]
   const baseUrl = name.baseUrl ?? readAddress(environment, habits)
   const secret = key ?? readKey(environment, habits.keyVariable)
-  if (secret === undefined && habits.needsKey && baseUrl === undefined) throw missingKey(provider, habits.keyVariable)
+  if (secret === undefined && habits.needsKey && baseUrl === undefined) {
+    throw new UsageError(`${habits.keyVariable} is not set. Set it, or use ${advice}`)
+  }
   const isAnthropic = provider === 'anthropic'
   const server: Server = {
     name: `${provider}:${model}${baseUrl === undefined ? '' : `@${baseUrl}`}`,
@@ -142,9 +175,7 @@ export function createChatModel(
     timeoutMs,
     now: Date.now,
   }
-  return isAnthropic
-    ? anthropicModel(server, model)
-    : openaiModel(server, model, provider === 'openai' && baseUrl === undefined)
+  return { server, isVendor: provider === 'openai' && baseUrl === undefined }
 }
 
 function keyHeader(isAnthropic: boolean, secret: Secret): Headers {
@@ -171,12 +202,4 @@ function readKey(environment: ChatOptions['environment'], variable: string): Sec
 export function parseKey(key: string, what: string): Secret {
   if (!/^[\x21-\x7e]+$/.test(key)) throw new UsageError(`${what} holds characters that cannot be part of a key`)
   return createSecret(key)
-}
-
-function missingKey(provider: Provider, variable: string): UsageError {
-  const other = provider === 'anthropic' ? 'openai:…' : 'anthropic:…'
-  return new UsageError(
-    `${variable} is not set. Set it, or use --reward_model ${other}, vllm:MODEL@http://localhost:8000/v1, ` +
-      'ollama:MODEL, local:PATH, or arithmetic',
-  )
 }

@@ -394,6 +394,7 @@ describe('hostile text takes bounded time', () => {
     [' ', '=1'],
     ['((1)', ''],
     ['5 miles / ', '= 3'],
+    ['0', '1 = 1'],
   ])('%j', async (unit, end) => {
     const step = unit.repeat(Math.floor(HOSTILE_LENGTH / unit.length)) + end
     const start = performance.now()

@@ -6,9 +6,10 @@ import { PAIRS, POWERS, SIGNS } from './signs.ts'
 import type { Mark, Token } from './token.ts'
 import { GLUED_UNITS, MEASURES, SHORT_WORDS } from './words.ts'
 
-const NUMBER = /(?:\d{1,3}(?:(?:,|\{,\}|\\,|,\\!)\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+/y
+const NUMBER = /(\d{1,3}(?:(?:,|\{,\}|\\,|,\\!)\d{3})+(?!\d)|\d+)(?:\.(\d+))?|\.(\d+)/y
 const WORD = /\p{L}+(?:['’-]\p{L}+)*/uy
 const SUBSCRIPT = /\s{0,2}_\s{0,2}(?:\{[^{}]{0,40}\}|[\p{L}\p{N}]+)/uy
+const PRIMES = /'+(?!\p{L})|\d+/uy
 const COMMAND = /\\(?:[a-zA-Z]+\*?|[\s\S])/y
 const ARGUMENT = /\s{0,4}\{([^{}]{0,300})\}/y
 const DEGREE = /\^\s{0,2}(?:\{\s{0,2}\\circ\s{0,2}\}|\\circ)|°/y
@@ -42,21 +43,24 @@ function isGlued({ tokens, at }: Cursor): boolean {
   return tokens.at(-1)?.end === at
 }
 
-function numberMark(cursor: Cursor, text: string): Mark {
-  const [whole, digits = ''] = text.replace(/[^\d.]/g, '').split('.')
+function readNumber(cursor: Cursor): boolean {
+  const found = /[\d.]/.test(cursor.text[cursor.at]) ? match(cursor, NUMBER) : null
+  if (found === null) return false
+  const [text, written = '', after, alone] = found
+  const mark: Mark =
+    text.length > MAX_DIGITS ? { kind: 'unknown', text } : numberMark(cursor, text, written, after ?? alone ?? '')
+  push(cursor, mark, text.length)
+  return true
+}
+
+/** @param digits Those behind the point. */
+function numberMark(cursor: Cursor, text: string, written: string, digits: string): Mark {
+  const whole = written.replace(/\D/g, '')
   const value = digits === '' ? fraction(BigInt(whole)) : fraction(BigInt(whole + digits), 10n ** BigInt(digits.length))
   const isNumeral = /^0\d/.test(whole) || (isGlued(cursor) && cursor.tokens.at(-1)?.kind === 'number')
   if (value === null || isNumeral) return { kind: 'unknown', text }
   const zeros = digits === '' && value.num !== 0n ? whole.length - whole.replace(/0+$/, '').length : 0
   return { kind: 'number', text, value, decimals: digits.length, zeros }
-}
-
-function readNumber(cursor: Cursor): boolean {
-  const found = /[\d.]/.test(cursor.text[cursor.at]) ? match(cursor, NUMBER) : null
-  if (found === null) return false
-  const [text] = found
-  push(cursor, text.length > MAX_DIGITS ? { kind: 'unknown', text } : numberMark(cursor, text), text.length)
-  return true
 }
 
 /** Letters right behind a number: a unit, an ordinal's ending, or variables. */
@@ -109,12 +113,10 @@ function readWord(cursor: Cursor): boolean {
 /** A name takes its subscript and primes; a number with a subscript is a numeral of another base. */
 function readSubscript(cursor: Cursor): boolean {
   if (!/[\s_'\d]/.test(cursor.text[cursor.at])) return false
-  const found = match(cursor, SUBSCRIPT) ?? (isGlued(cursor) ? match(cursor, /'+(?!\p{L})|\d+/uy) : null)
   const before = cursor.tokens.at(-1)
+  const isPrimed = before?.kind === 'name' && isGlued(cursor)
+  const found = match(cursor, SUBSCRIPT) ?? (isPrimed ? match(cursor, PRIMES) : null)
   if (found === null) return false
-  if (found[0].startsWith("'") || /^\d/.test(found[0])) {
-    if (before?.kind !== 'name') return false
-  }
   const end = cursor.at + found[0].length
   if (before === undefined) {
     push(cursor, { kind: 'unknown', text: found[0] }, found[0].length)

@@ -39,6 +39,7 @@ test('a message is found in the error objects of all vendors', () => {
     { type: 'error', error: { type: 'invalid_request_error', message: 'too long' } },
     { object: 'error', message: 'too long', code: 400 },
     { error: 'too long' },
+    { detail: 'too long' },
     [{ error: { code: 400, message: 'too long', status: 'INVALID_ARGUMENT' } }],
   ]
   for (const body of bodies) expect(errorOf(400, body).message).toBe('openai:m: HTTP 400: too long')

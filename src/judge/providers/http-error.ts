@@ -41,11 +41,17 @@ export function quote(text: string, secrets: readonly Secret[]): string {
 const word = z.string().nullish().catch(null)
 const details = z.object({ message: word, type: word, code: word, param: word })
 
-/** OpenAI and Anthropic say `{error: {message, …}}`, vLLM also `{message, …}`, others `{error: "…"}`, Gemini a list. */
+/** Where a server says no more than a text. */
+function onlyMessage(message: string): z.output<typeof details> {
+  return { message, type: null, code: null, param: null }
+}
+
+/** OpenAI and Anthropic say `{error: {message, …}}`, vLLM also `{message, …}`, others `{error | detail: "…"}`, Gemini a list. */
 const errorBody = z.union([
   z.object({ error: details }).transform(({ error }) => error),
   z.tuple([z.object({ error: details })]).transform(([{ error }]) => error),
-  z.object({ error: z.string() }).transform(({ error }) => ({ message: error, type: null, code: null, param: null })),
+  z.object({ error: z.string() }).transform(({ error }) => onlyMessage(error)),
+  z.object({ detail: z.string() }).transform(({ detail }) => onlyMessage(detail)),
   details,
 ])
 

@@ -44,6 +44,23 @@ export function createFetch(server: Server): Fetch {
   }
 }
 
+/** A document for a server. `path` follows its address. */
+export interface JsonRequest {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Posts a JSON document once, without a vendor's library. @throws ChatError for whatever is not a whole JSON reply. */
+export function postJson(server: Server, { path, headers, body }: JsonRequest, signal: AbortSignal): Promise<unknown> {
+  const all = { 'content-type': 'application/json', ...headers }
+  const fetchReply = createFetch(server)
+  return sendOnce(server, signal, async (callSignal) => {
+    const reply = await fetchReply(server.baseUrl + path, { method: 'POST', headers: all, body, signal: callSignal })
+    return reply.json()
+  })
+}
+
 async function readReply(server: Server, response: Response): Promise<Response> {
   const fail = (kind: ChatErrorFacts['kind'], problem: string): never => {
     throw new ChatError(`${server.name}: ${problem}`, { kind, isTransient: true, maybePaid: true })
