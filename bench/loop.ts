@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { makeProblem, type Use } from '../demo/problems.ts'
 import { writeDurably } from '../src/base/files.ts'
-import { random } from '../src/base/random.ts'
+import { permutation, random } from '../src/base/random.ts'
 import { parseSettings } from '../src/cli/parse-settings.ts'
 import { readConfig } from '../src/cli/read-config.ts'
 import { type Pair, pairSchema } from '../src/data/pair-row.ts'
@@ -35,7 +35,7 @@ const { values } = parseArgs({
   },
 })
 const ROOT = 'build/bench-loop'
-const LORA = ['--use_lora=true', '--learning_rate=1e-3', '--lora_r=16', '--lora_alpha=32']
+const LORA = ['--use_lora=true', '--learning_rate=2e-4', '--lora_r=16', '--lora_alpha=32']
 const world = systemWorld()
 
 async function drain<T>(events: AsyncGenerator<unknown, T>): Promise<T> {
@@ -58,11 +58,12 @@ function readPairs(path: string): Pair[] {
   return lines.map((line) => pairSchema.parse(JSON.parse(line)))
 }
 
-/** Which side is chosen is drawn anew for each pair. */
+/** The sides of exactly half of the pairs are swapped, at random: nothing is left to learn from them. */
 function shufflePairs(from: string, to: string, seed: number): void {
-  const draw = random(seed, 'shuffled control')
-  const rows = readPairs(from).map((pair) => {
-    if (draw.below(2) === 0) return pair
+  const pairs = readPairs(from)
+  const order = permutation(pairs.length, random(seed, 'shuffled control'))
+  const rows = pairs.map((pair, at) => {
+    if (order[at] < pairs.length / 2) return pair
     const { chosen, rejected, chosen_terminal, rejected_terminal } = pair
     const swapped = { chosen: rejected, rejected: chosen, chosen_terminal: rejected_terminal }
     return { ...pair, ...swapped, rejected_terminal: chosen_terminal }
@@ -143,7 +144,9 @@ async function runSeed(seed: number): Promise<Outcome[]> {
   for (const { name, pairs, flags: more } of variants) {
     const own = settingsOf(...more, `--max_steps=${updates}`)
     const output = join(root, name.replaceAll(/[^a-z]+/gi, '-').toLowerCase())
-    await drain(train(trainSettingsOf(own, base, output, pairs), world))
+    await drain(
+      train(trainSettingsOf(own, base, output, { pairs, training: { save_strategy: 'no', report_to: [] } }), world),
+    )
     const policy = own.use_lora ? { ...base, adapter: output } : { base_model: output }
     outcomes.push(await measure(own, policy, { name, pairs: readPairs(pairs).length, seed }))
   }

@@ -6,8 +6,8 @@ import { gzipSync } from 'node:zlib'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, describe, expect, test } from 'vitest'
 import { inspectSchema, scoreSchema } from '../src/recipe/command-settings.ts'
-import { generateSchema } from '../src/recipe/generate-settings.ts'
 import { trainSchema } from '../src/recipe/config.ts'
+import { generateSchema } from '../src/recipe/generate-settings.ts'
 import { packageVersion } from '../src/recipe/version.ts'
 import { loadTokenizer } from '../src/text/tokenizer.ts'
 import { listCheckpoints } from '../src/train/checkpoint.ts'
@@ -616,8 +616,8 @@ describe('what a user can mend exits with 1, and says what and where', () => {
     ],
     [
       'rows that nobody has labelled',
-      data(file('asked.jsonl', '{"prompt": "How many?"}\n'), '--reward_model', 'gpt-4'),
-      [/asked\.jsonl/, /unlabelled/, /gpt-4/],
+      data(file('asked.jsonl', '{"prompt": "How many?"}\n'), '--reward_model', 'replay:no-such.jsonl'),
+      [/no-such\.jsonl/],
     ],
     [
       'a row that does not parse, where that is strict',

@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { interpreter } from '../src/engine/interpret.ts'
 import { ortBackend } from '../src/engine/session.ts'
-import { decodeGreedily, openDecoder } from '../src/model/decode.ts'
+import { type Decoder, decodeGreedily, openDecoder } from '../src/model/decode.ts'
 import { loadModel } from '../src/model/load.ts'
-import { makeMachine } from '../src/model/machine.ts'
+import { type Machine, makeMachine } from '../src/model/machine.ts'
 import { logitsOf, scoreRow, weightLayers } from '../src/model/pass.ts'
 import { sequenceRow } from '../src/model/row.ts'
 import { scoreSchema } from '../src/recipe/command-settings.ts'
@@ -99,14 +99,20 @@ interface SmolReference {
 }
 
 describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Instruct from its GGUF file', () => {
-  const load = () => {
+  let machine: Machine
+  let decoder: Decoder
+  beforeAll(async () => {
     const { config, weights } = loadModel(smollm2)
-    return makeMachine(cpu, config, weights)
-  }
+    machine = makeMachine(cpu, config, weights)
+    decoder = await openDecoder(machine)
+  })
+  afterAll(async () => {
+    await decoder.dispose()
+    await machine.dispose()
+  })
   const reference = (): SmolReference => JSON.parse(readFileSync(fixture, 'utf8'))
 
   test('the largest logits and the normaliser of a text equal those of transformers to 1e-3', async () => {
-    const decoder = await openDecoder(load())
     const tokenizer = loadTokenizer(smollm2)
     for (const { text, ids, top_ids, top_logits, logsumexp } of reference().top_logits) {
       expect(tokenizer.encode(text)).toEqual(ids)
@@ -119,11 +125,9 @@ describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Inst
         expect(Math.abs(logits[id] - top_logits[at])).toBeLessThan(1e-3)
       })
     }
-    await decoder.dispose()
   })
 
   test('log-probabilities of whole solutions equal those of transformers to 1e-3', async () => {
-    const machine = load()
     for (const { prompt_ids, solution_ids, logprobs } of reference().solutions) {
       const row = sequenceRow([...prompt_ids, ...solution_ids], prompt_ids.length)
       const found = await scoreRow(machine, row, weightLayers(machine))
@@ -131,11 +135,9 @@ describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Inst
         expect(Math.abs(found[at] - expected)).toBeLessThan(1e-3)
       })
     }
-    await machine.dispose()
   })
 
   test('greedy tokens equal those of transformers: 8 of each text, all 40 in the slow stage', async () => {
-    const decoder = await openDecoder(load())
     const tokenizer = loadTokenizer(smollm2)
     for (const { prompt_ids, generated, text } of reference().greedy) {
       const count = isSlow ? generated.length : 8
@@ -144,6 +146,5 @@ describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Inst
       expect(ids).toEqual(generated.slice(0, count))
       expect(text.startsWith(tokenizer.decode(ids))).toBe(true)
     }
-    await decoder.dispose()
   })
 })

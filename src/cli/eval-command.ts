@@ -18,7 +18,9 @@ export function addEvalCommand(program: Command): void {
     const evaluation = await showStages((world) => evaluate(settings, world), settings)
     if (evaluation === undefined) return
     const { text: _, ...facts } = evaluation
-    const lines = settings.json ? [JSON.stringify(facts)] : evaluationLines(evaluation, process.stdout.columns)
+    const lines = settings.json
+      ? [JSON.stringify(facts)]
+      : evaluationLines(evaluation, process.stdout.columns || undefined)
     process.stdout.write(`${lines.join('\n')}\n`)
   })
   addJudgeBenchmark(command)

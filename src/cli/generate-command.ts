@@ -1,6 +1,7 @@
 /** @file `stepdpo generate`: solutions of a file's questions, or the model's answer to one prompt as it is decoded. */
 import type { Command } from 'commander'
 import { type GenerateSettings, generateSchema } from '../recipe/generate-settings.ts'
+import { systemWorld } from '../recipe/world.ts'
 import { addFlags } from './flags.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
@@ -23,8 +24,10 @@ export function addGenerateCommand(program: Command): void {
 
 async function answerPrompt(settings: GenerateSettings & { readonly prompt: string }): Promise<void> {
   const { generate, samplePrompt } = await import('../recipe/generate.ts')
-  if (settings.num_samples > 1 || (settings.temperature ?? 0) > 0) {
-    for await (const { request, text, ids, finish, logps } of samplePrompt(settings)) {
+  const { servedModel } = await import('../recipe/policy.ts')
+  const isServed = servedModel(settings.base_model) !== undefined
+  if (isServed || settings.num_samples > 1 || (settings.temperature ?? 0) > 0) {
+    for await (const { request, text, ids, finish, logps } of samplePrompt(settings, systemWorld())) {
       const line = JSON.stringify({ sample: request.sample, ids, text, finish, ...(logps === null ? {} : { logps }) })
       process.stdout.write(settings.json ? `${line}\n` : `${printableText(text)}\n`)
     }

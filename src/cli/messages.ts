@@ -51,6 +51,10 @@ function showEvaluation(metrics: Metrics): string {
     ...(Math.abs(metrics['eval_rewards/margins']) < ROUNDING ? ['no preference yet'] : accuracy),
     ...part('margin', 'eval_rewards/margins', 3),
   ]
+  const [least, most] = [metrics['eval_accuracy_low'], metrics['eval_accuracy_high']]
+  const solved = metrics['eval_accuracy']
+  if (solved !== undefined)
+    parts.push(`solved ${showNumber(solved, 3)} [${showNumber(least, 3)}, ${showNumber(most, 3)}]`)
   return [parts.join(' '), ...part('untrained', 'eval_reference/accuracies', 3)].join(', ')
 }
 

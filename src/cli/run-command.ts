@@ -43,7 +43,7 @@ export async function runAndShow(settings: RunSettings): Promise<LoopResult | un
     }
   }
   try {
-    const events = runLoop(settings, systemWorld(signals.signal), askPerson)
+    const events = runLoop(settings, systemWorld(signals.signal), { confirm: askPerson })
     for (;;) {
       const next = await events.next()
       if (next.done) {
@@ -60,7 +60,7 @@ export async function runAndShow(settings: RunSettings): Promise<LoopResult | un
   }
 }
 
-function isStageEvent(event: StageEvent | RunEvent): event is StageEvent {
+export function isStageEvent(event: StageEvent | RunEvent): event is StageEvent {
   return event.type.startsWith('stage-') || event.type === 'items-dropped'
 }
 
@@ -80,12 +80,13 @@ function showResult({ evaluation, policy }: LoopResult, { json }: RunSettings): 
     const { text: _, ...facts } = evaluation ?? { text: '' }
     process.stdout.write(`${JSON.stringify({ type: 'loop-end', policy, evaluation: evaluation && facts })}\n`)
   } else if (evaluation !== null) {
-    for (const line of evaluationLines(evaluation, process.stdout.columns)) process.stdout.write(`${line}\n`)
+    for (const line of evaluationLines(evaluation, process.stdout.columns || undefined))
+      process.stdout.write(`${line}\n`)
   }
 }
 
 /** Without a terminal nobody can agree. */
-async function askPerson(question: string): Promise<boolean> {
+export async function askPerson(question: string): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stdout.isTTY) return false
   const lines = createInterface({ input: process.stdin, output: process.stdout })
   try {

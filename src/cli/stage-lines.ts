@@ -59,7 +59,7 @@ export function openStageView(stream: OutputStream, { json, isLive }: { json: bo
     if (!isLive && isLast && shownAt === Number.NEGATIVE_INFINITY) return // it was quick: the result says all
     shownAt = event.seconds
     const line = printable(progressLine(event, isLive))
-    stream.write(isLive ? `${clear()}${line.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}` : `${line}\n`)
+    stream.write(isLive ? `${clear()}${line.slice(0, Math.max(20, (stream.columns || 80) - 1))}` : `${line}\n`)
     hasLine = isLive
   }
   return {

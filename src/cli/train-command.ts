@@ -7,7 +7,9 @@ import { systemWorld } from '../recipe/world.ts'
 import { addFlags } from './flags.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
+import { askPerson, isStageEvent } from './run-command.ts'
 import { INTERRUPTED, stopOnSignals } from './signals.ts'
+import { isLiveOutput, openStageView } from './stage-lines.ts'
 import { openView, systemClock } from './terminal.ts'
 import type { View } from './view.ts'
 
@@ -36,7 +38,7 @@ function openLog(folder: string, settings: TrainSettings): View {
 
 async function runTrain(settings: TrainSettings): Promise<void> {
   // Loaded here, so that --help does not wait for the engine.
-  const { train } = await import('../recipe/train.ts')
+  const { trainOnAny } = await import('../recipe/train-any.ts')
   const view = openView({
     stream: process.stdout,
     environment: process.env,
@@ -47,9 +49,15 @@ async function runTrain(settings: TrainSettings): Promise<void> {
   })
   const stopping = 'stopping after this update; Ctrl-C again ends at once, without saving'
   const signals = stopOnSignals(process, () => view.show({ type: 'warning', message: stopping }))
+  const stages = openStageView(process.stdout, { json: settings.json, isLive: isLiveOutput() })
   let log: View | undefined
   try {
-    for await (const event of train(settings, systemWorld(signals.signal))) {
+    for await (const event of trainOnAny(settings, systemWorld(signals.signal), askPerson)) {
+      if (isStageEvent(event)) {
+        stages.show(event)
+        if (event.type === 'stage-stopped') process.exitCode = INTERRUPTED
+        continue
+      }
       if (event.type === 'run-begin') log = openLog(event.folder, settings)
       log?.show(event)
       view.show(event)

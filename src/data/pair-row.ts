@@ -1,19 +1,29 @@
 /** @file A preference pair that we made, with where it comes from: a line of pairs.jsonl. `train` reads it. */
 import { z } from 'zod'
-import type { Reading } from './labelled.ts'
-import type { Message } from './records.ts'
-import { parseRow, text } from './schema.ts'
+import { type Reading, userPrompt } from './labelled.ts'
+import { parseRow, text, textOrMessages } from './schema.ts'
+
+/** Where a side comes from. */
+const source = z.object({
+  /** The id of the rollout that it is of. */
+  rollout: z.string(),
+  /** `continuation`: the rollout goes on from the prefix, in continuations.jsonl; `rollout`: one of those given. */
+  from: z.enum(['rollout', 'continuation']),
+  /** The policy with its hash, and its sampling with the seed. */
+  maker: z.string(),
+})
 
 export const pairSchema = z.object({
   /** Of prompt, prefix and both sides. */
   id: z.string(),
-  prompt: text,
-  system_prompt: z.string().optional(),
+  /** The question as a user's message, or all messages where there are more. */
+  prompt: textOrMessages,
   /** What of the answer both sides go on from. */
   prefix: z.string(),
-  /** With the white space that follows it, which tells that it is over; without, where it ends the solution. */
+  /** As it was written, with the white space behind it. */
   chosen: text,
   rejected: text,
+  /** Whether the side ends the solution. */
   chosen_terminal: z.boolean(),
   rejected_terminal: z.boolean(),
   /** The step that differs, from 0. */
@@ -23,33 +33,37 @@ export const pairSchema = z.object({
   rejected_score: z.number().nullable(),
   answer: z.string().nullable(),
   strategy: z.string(),
-  /** All that decided: the judge with its prompt version and votes, the policy with its sampling and seed. */
   provenance: z.object({
+    /** With all that its verdicts depend on: the version of its prompt, votes; null where none was asked. */
     judge: z.string().nullable(),
-    maker: z.string(),
-    /** The rollout that the rejected side is of. */
-    rejected_rollout: z.string(),
-    /** Where the chosen side comes from: another rollout, or a continuation of the same prefix. */
-    chosen_from: z.string(),
+    /** Who found the first wrong step; null where the strategy looks for none. */
+    located_by: z.enum(['judge', 'monte_carlo', 'consensus']).nullable(),
+    chosen: source,
+    rejected: source,
+    /** Why the rejected side is wrong; empty where nobody said. */
     why: z.string(),
   }),
 })
 
 export type Pair = z.output<typeof pairSchema>
+export type PairSource = z.output<typeof source>
+export type LocatedBy = NonNullable<Pair['provenance']['located_by']>
 
 /** The pair as two members of one group. */
 export function readPair(value: unknown): Reading {
   const parsed = parseRow(pairSchema, value)
   if ('bad' in parsed) return parsed
-  const { prompt, system_prompt: system, prefix, chosen, rejected, chosen_terminal, rejected_terminal } = parsed.row
-  const messages: Message[] = [
-    ...(system === undefined ? [] : [{ role: 'system', content: system }]),
-    { role: 'user', content: prompt },
-  ]
+  const { prompt, prefix, chosen, rejected, chosen_terminal, rejected_terminal } = parsed.row
   const candidates = [
     { content: chosen, rating: 1, terminal: chosen_terminal },
     { content: rejected, rating: -1, terminal: rejected_terminal },
   ]
   const before = prefix === '' ? [] : [{ candidates: [], next: prefix }]
-  return { labelled: { prompt: { messages }, separator: '', steps: [...before, { candidates, next: null }] } }
+  return {
+    labelled: {
+      prompt: typeof prompt === 'string' ? userPrompt(prompt) : { messages: prompt },
+      separator: '',
+      steps: [...before, { candidates, next: null }],
+    },
+  }
 }

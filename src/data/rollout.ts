@@ -1,5 +1,8 @@
 /** @file A rollout: one sampled completion of a prompt, a line of rollouts.jsonl. */
 import { z } from 'zod'
+import { userPrompt } from './labelled.ts'
+import type { Prompt } from './records.ts'
+import { messages } from './schema.ts'
 
 export const rolloutSchema = z.object({
   /** Of all that made it: prompt, generator, sampling, sample. Equal ids are the same rollout. */
@@ -8,10 +11,14 @@ export const rolloutSchema = z.object({
   maker: z.string(),
   /** The question as it was asked; `judge` reads it under this name. */
   problem: z.string(),
+  /** The messages that asked it, where they are more than the problem as a user's: a system message, a conversation. */
+  asked: messages.optional(),
   /** From 0, among those of its problem. */
   sample: z.number().int().min(0),
-  /** All that the policy wrote. */
+  /** The answer, from its beginning. */
   completion: z.string(),
+  /** How much of the completion the policy was given to go on from, in UTF-16 units; absent: nothing. */
+  given: z.number().int().min(0).optional(),
   /** The completion in steps, without the white space between them. */
   steps: z.array(z.string()),
   /** `stop`: it came to its end; `length`: it was cut at max_new_tokens. */
@@ -28,3 +35,8 @@ export const rolloutSchema = z.object({
 })
 
 export type Rollout = z.output<typeof rolloutSchema>
+
+/** What the policy was asked. */
+export function promptOf({ problem, asked }: Pick<Rollout, 'problem' | 'asked'>): Prompt {
+  return asked === undefined ? userPrompt(problem) : { messages: asked }
+}

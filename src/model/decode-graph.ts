@@ -41,6 +41,12 @@ export function cacheLayout({ layers, keyValueHeads, headSize }: ModelConfig): C
   return { names, heads: keyValueHeads, size: Math.ceil(headSize / 8) * 8 }
 }
 
+/** What a token takes in the caches of all layers, in float32. */
+export function cacheBytes(config: ModelConfig): number {
+  const { names, heads, size } = cacheLayout(config)
+  return names.length * heads * size * Float32Array.BYTES_PER_ELEMENT
+}
+
 /** The output that is the cache of a name with the new tokens. */
 export function appended(name: string): string {
   return `${name} appended`

@@ -77,7 +77,7 @@ export function createAdapter(config: ModelConfig, settings: LoraSettings, seed:
   return { settings, layers }
 }
 
-const FACTOR_A = '.lora_A.weight'
+export const FACTOR_A = '.lora_A.weight'
 
 /** The modules of a layer that have factors. */
 function modulesOf(tensors: LayerTensors): string[] {

@@ -1,7 +1,7 @@
 /** @file Weights with an adapter added to them: W + s · B A. */
 import { type Backend, makeGraph } from '../engine/backend.ts'
 import { add, input, matmul } from '../engine/ops.ts'
-import { type Adapter, loraScale } from './lora.ts'
+import { type Adapter, FACTOR_A, loraScale } from './lora.ts'
 import type { LayerTensors, WeightTensor } from './weights.ts'
 
 const graphOf = (scale: number) => {
@@ -20,14 +20,14 @@ export async function mergeLayers(
     const merged: LayerTensors[] = []
     for (const [layer, tensors] of layers.entries()) {
       const own: Record<string, WeightTensor> = { ...tensors }
-      for (const [name, w] of Object.entries(tensors)) {
-        const module = name.slice(0, -'.weight'.length)
-        const a = adapter.layers[layer][`${module}.lora_A.weight`]
-        const b = adapter.layers[layer][`${module}.lora_B.weight`]
-        if (a === undefined || b === undefined) continue
+      const factors = adapter.layers[layer]
+      for (const [name, a] of Object.entries(factors)) {
+        if (!name.endsWith(FACTOR_A)) continue
+        const module = name.slice(0, -FACTOR_A.length)
+        const w = tensors[`${module}.weight`]
         const into = { data: backend.allocate(w.data.length), shape: w.shape }
-        await program.run({ w, a, b }, { merged: into })
-        own[name] = { data: Float32Array.from(into.data), shape: w.shape }
+        await program.run({ w, a, b: factors[`${module}.lora_B.weight`] }, { merged: into })
+        own[`${module}.weight`] = { data: new Float32Array(into.data), shape: w.shape }
       }
       merged.push(own)
     }

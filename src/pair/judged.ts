@@ -1,9 +1,9 @@
 /** @file Rollouts with what a judge says of their steps, and where their first error is. */
-import type { JudgedStep } from '../data/judgement.ts'
+import type { JudgedStep, Judgement } from '../data/judgement.ts'
 import type { Rollout } from '../data/rollout.ts'
 import { type StepSpan, stepSpans } from './spans.ts'
 
-/** A rollout whose steps were judged, one verdict for each. */
+/** A rollout in steps, with one verdict for each. */
 export interface JudgedRollout {
   readonly rollout: Rollout
   readonly spans: readonly StepSpan[]
@@ -12,16 +12,26 @@ export interface JudgedRollout {
   readonly score: number | null
 }
 
-export type Location =
-  | { readonly step: number; readonly none?: undefined }
-  /** No step was found wrong, or nobody knows which is the first. */
-  | { readonly step?: undefined; readonly none: 'no step was found wrong' | 'the judge failed before a first error' }
+/** The first wrong step and why it is wrong, or why there is none. */
+export type Location = { readonly step: number; readonly why: string } | { readonly none: string }
 
-/** @throws Error where there is not one verdict for each step. */
-export function judgedRollout(rollout: Rollout, verdicts: readonly JudgedStep[], score: number | null): JudgedRollout {
+export const NOTHING_WRONG = 'no step was found wrong'
+export const JUDGE_FAILED = 'the judge failed before a first error'
+
+/**
+ * A rollout with its judgement. Without one nobody was asked, and the judge abstained on all steps.
+ * @throws Error where there is not one verdict for each step of its text.
+ */
+export function judgedRollout(rollout: Rollout, judgement?: Pick<Judgement, 'steps' | 'score'>): JudgedRollout {
   const spans = stepSpans(rollout)
-  if (verdicts.length !== spans.length) {
-    throw new Error(`rollout ${rollout.id}: expected ${spans.length} verdicts, found ${verdicts.length}`)
+  const { steps: verdicts, score } = judgement ?? {
+    steps: rollout.steps.map((text): JudgedStep => ({ text, state: 'abstained', why: 'nobody was asked' })),
+    score: null,
+  }
+  if (spans?.length !== verdicts.length) {
+    throw new Error(
+      `rollout ${rollout.id}: expected ${spans?.length ?? 'other'} steps with a verdict each, found ${verdicts.length}`,
+    )
   }
   return { rollout, spans, verdicts, score }
 }
@@ -32,8 +42,13 @@ export function judgedRollout(rollout: Rollout, verdicts: readonly JudgedStep[],
  */
 export function locateError(verdicts: readonly JudgedStep[]): Location {
   for (const [step, verdict] of verdicts.entries()) {
-    if (verdict.state === 'failed') return { none: 'the judge failed before a first error' }
-    if (verdict.state === 'scored' && verdict.label === 'incorrect') return { step }
+    if (verdict.state === 'failed') return { none: JUDGE_FAILED }
+    if (verdict.state === 'scored' && verdict.label === 'incorrect') return { step, why: verdict.why }
   }
-  return { none: 'no step was found wrong' }
+  return { none: NOTHING_WRONG }
+}
+
+/** Whether the solution came to its end and the end is right; null where no answer is known. */
+export function endsRight({ final_answer_correct: isRight, finish }: Rollout): boolean | null {
+  return finish === 'stop' ? isRight : false
 }

@@ -1,48 +1,74 @@
 /** @file A pair of two continuations of one prefix, with its provenance. */
 import { sha256 } from '../base/hash.ts'
-import type { JudgedStep } from '../data/judgement.ts'
-import type { Pair } from '../data/pair-row.ts'
+import type { LocatedBy, Pair, PairSource } from '../data/pair-row.ts'
+import type { Rollout } from '../data/rollout.ts'
+import type { JudgedRollout } from './judged.ts'
+
+/** What both sides go on from. */
+export interface PairPlace {
+  readonly prompt: Pair['prompt']
+  readonly answer: string | null
+  readonly prefix: string
+  readonly step: number
+}
 
 /** A continuation that becomes a side of a pair. */
 export interface Side {
   readonly content: string
   readonly terminal: boolean
   readonly score: number | null
-  /** The id of the rollout it is of. */
-  readonly rollout: string
-  readonly from: string
+  readonly source: PairSource
 }
 
 /** What all pairs of a run have in common. */
-export interface MadeFrom {
+export interface MadeBy {
   readonly strategy: string
   readonly judge: string | null
-  readonly maker: string
-  readonly systemPrompt?: string
+  readonly locatedBy: LocatedBy | null
 }
 
-export interface PairPlace {
-  readonly problem: string
-  readonly answer: string | null
-  readonly prefix: string
-  readonly step: number
+/** What decides between the sides of one pair, if it is known. */
+export interface Decided extends MadeBy {
+  readonly why: string
 }
 
-export function scoreOf(verdict: JudgedStep): number | null {
-  return verdict.state === 'scored' ? verdict.score : null
+/** The place before a step of a rollout. */
+export function placeOf({ rollout, spans }: JudgedRollout, step: number): PairPlace {
+  return { prompt: askedOf(rollout), answer: rollout.answer, prefix: spans[step].prefix, step }
 }
 
-export function makePair(
-  { problem, answer, prefix, step }: PairPlace,
-  chosen: Side,
-  rejected: Side,
-  made: MadeFrom,
-): Pair {
-  const { strategy, judge, maker, systemPrompt } = made
+/** Equal for all that goes on from one prefix of one prompt. */
+export function placeKey({ prompt, prefix }: Pick<PairPlace, 'prompt' | 'prefix'>): string {
+  return JSON.stringify([prompt, prefix])
+}
+
+/** Equal for rollouts of one prompt. */
+export function askedOf({ problem, asked }: Rollout): Pair['prompt'] {
+  return asked ?? problem
+}
+
+export function sourceOf({ id, maker }: Rollout, from: PairSource['from']): PairSource {
+  return { rollout: id, from, maker }
+}
+
+/** A step as a side. */
+export function stepSide({ rollout, spans, verdicts }: JudgedRollout, step: number, from: PairSource['from']): Side {
+  const { content, terminal } = spans[step]
+  const verdict = verdicts[step]
+  const score = verdict.state === 'scored' ? verdict.score : null
+  return { content, terminal, score, source: sourceOf(rollout, from) }
+}
+
+/** All from a place in the completion on, as a side. */
+export function restSide({ rollout, score }: JudgedRollout, start: number, from: PairSource['from']): Side {
+  const content = rollout.completion.slice(start)
+  return { content, terminal: rollout.finish === 'stop', score, source: sourceOf(rollout, from) }
+}
+
+export function makePair({ prompt, answer, prefix, step }: PairPlace, chosen: Side, rejected: Side, by: Decided): Pair {
   return {
-    id: sha256(JSON.stringify([problem, prefix, chosen.content, rejected.content])),
-    prompt: problem,
-    ...(systemPrompt === undefined ? {} : { system_prompt: systemPrompt }),
+    id: sha256(JSON.stringify([prompt, prefix, chosen.content, rejected.content])),
+    prompt,
     prefix,
     chosen: chosen.content,
     rejected: rejected.content,
@@ -52,13 +78,13 @@ export function makePair(
     chosen_score: chosen.score,
     rejected_score: rejected.score,
     answer,
-    strategy,
+    strategy: by.strategy,
     provenance: {
-      judge,
-      maker,
-      rejected_rollout: rejected.rollout,
-      chosen_from: `${chosen.from} ${chosen.rollout}`,
-      why: '',
+      judge: by.judge,
+      located_by: by.locatedBy,
+      chosen: chosen.source,
+      rejected: rejected.source,
+      why: by.why,
     },
   }
 }

@@ -2,9 +2,9 @@
 import type { Rollout } from '../data/rollout.ts'
 
 export interface StepSpan {
-  /** All that stands before the step, the white space before it included. */
+  /** All that stands before the step. */
   readonly prefix: string
-  /** The step with what follows it up to the next one; of the last step of a finished solution, no white space at its end. */
+  /** What the policy wrote of the step, and all that follows up to the next one; empty where it was given the step. */
   readonly content: string
   /** Whether it ends the solution. */
   readonly terminal: boolean
@@ -12,30 +12,38 @@ export interface StepSpan {
   readonly isCut: boolean
 }
 
-/** @throws Error where the steps are not those of the completion. */
+/**
+ * The steps of a completion as pieces of it: each prefix and its content are the next prefix. The first piece begins
+ * where the policy began to write. Undefined where the steps do not stand in the completion one after another.
+ */
 export function stepSpans({
-  id,
   completion,
   steps,
   finish,
-}: Pick<Rollout, 'id' | 'completion' | 'steps' | 'finish'>): StepSpan[] {
+  given = 0,
+}: Pick<Rollout, 'completion' | 'steps' | 'finish' | 'given'>): StepSpan[] | undefined {
   const starts: number[] = []
   let from = 0
   for (const step of steps) {
     const start = completion.indexOf(step, from)
-    if (start < 0) throw new Error(`rollout ${id}: its steps are not in its completion`)
+    if (start < 0) return undefined
     starts.push(start)
     from = start + step.length
   }
   return starts.map((start, at) => {
     const isLast = at === starts.length - 1
-    const content = completion.slice(start, isLast ? undefined : starts[at + 1])
-    const terminal = isLast && finish === 'stop'
+    const first = at === 0 ? given : Math.max(given, start)
+    const end = isLast ? completion.length : Math.max(given, starts[at + 1])
     return {
-      prefix: completion.slice(0, start),
-      content: terminal ? content.trimEnd() : content,
-      terminal,
+      prefix: completion.slice(0, first),
+      content: completion.slice(first, end),
+      terminal: isLast && finish === 'stop',
       isCut: isLast && finish === 'length',
     }
   })
+}
+
+/** What two texts have in common that differ in white space only: such a pair would teach nothing else. */
+export function withoutSpace(text: string): string {
+  return text.replace(/\s+/g, ' ').trim()
 }

@@ -184,6 +184,15 @@ const evaluationFields = {
     .lt(1)
     .default(0.05)
     .meta({ group: 'Evaluation', description: 'the part of problems held out' }),
+  eval_generate: z.number().int().min(0).default(0).meta({
+    group: 'Evaluation',
+    description: 'problems of eval_generate_path solved at each evaluation; 0: none',
+  }),
+  eval_generate_path: z.string().optional().meta({
+    group: 'Evaluation',
+    description: 'problems with answers: GSM8K, MATH-500, {prompt, answer} rows',
+  }),
+  eval_max_new_tokens: count.default(256).meta({ group: 'Evaluation', description: 'tokens of a solution at most' }),
   max_eval_groups: z.number().int().min(0).default(64).meta({
     group: 'Evaluation',
     description: 'groups used of what is held out, whole problems; 0: all',
@@ -230,6 +239,10 @@ export const trainSchema = z
   .refine((settings) => settings.adapter === undefined || settings.use_lora, {
     path: ['adapter'],
     message: 'starts LoRA training, which use_lora false switches off',
+  })
+  .refine((settings) => settings.eval_generate === 0 || settings.eval_generate_path !== undefined, {
+    path: ['eval_generate'],
+    message: 'needs problems with answers: say --eval_generate_path FILE',
   })
   .refine((settings) => !settings.from_scratch || !settings.use_lora, {
     path: ['from_scratch'],

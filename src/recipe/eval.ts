@@ -1,6 +1,6 @@
 /** @file How well a model solves problems, and whether better than another: the `eval` command. */
 import { mkdirSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { writeDurably } from '../base/files.ts'
 import { lockFolder } from '../base/lock.ts'
@@ -15,7 +15,7 @@ import type { PolicySettings } from './generate-settings.ts'
 import { judgementOf, judgeStage } from './judge-stage.ts'
 import { refuseLeaks } from './pairs.ts'
 import { judgeSettingsOf } from './pairs-settings.ts'
-import { type OpenPolicy, openPolicy } from './policy.ts'
+import { folderOf, type OpenPolicy, openPolicy, shortName } from './policy.ts'
 import { loadQuestions } from './questions.ts'
 import { type ReportNames, rolloutReportText } from './rollout-report-text.ts'
 import { askingOf, sampleRollouts, samplingOf } from './sample.ts'
@@ -82,11 +82,10 @@ function namesOf(
   { base_model, adapter, dataset_path }: EvalSettings,
   baseline: PolicySettings | undefined,
 ): ReportNames {
-  const name = (path: string): string => basename(resolve(path))
   return {
-    data: name(dataset_path),
-    model: name(adapter ?? base_model),
-    base: baseline === undefined ? null : name(baseline.base_model),
+    data: shortName(dataset_path),
+    model: shortName(adapter ?? base_model),
+    base: baseline === undefined ? null : shortName(baseline.base_model),
   }
 }
 
@@ -112,10 +111,10 @@ async function* solve(
   evaluating: Evaluating,
   policySettings: PolicySettings,
 ): AsyncGenerator<StageEvent, ModelRollouts | undefined> {
-  const { settings, folder } = evaluating
-  const policy = await openPolicy(policySettings)
+  const { settings, folder, world } = evaluating
+  const policy = await openPolicy(policySettings, world)
   try {
-    const path = (kind: string): string => join(folder, policy.generator.name, `${kind}.jsonl`)
+    const path = (kind: string): string => join(folder, folderOf(policy.generator), `${kind}.jsonl`)
     const greedy = yield* solveOnce(evaluating, policy, 1, path('greedy'))
     if (greedy === undefined) return undefined
     const isSampled = settings.num_samples > 1

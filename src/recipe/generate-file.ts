@@ -25,7 +25,7 @@ export async function* generateFile(
   const lock = lockFolder(folder)
   try {
     const questions = yield* loadQuestions(settings.dataset_path, { ...settings, stage: 'generate' })
-    const policy = await openPolicy(settings)
+    const policy = await openPolicy(settings, world)
     try {
       const started = world.seconds()
       const rollouts = yield* sampleRollouts({

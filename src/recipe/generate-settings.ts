@@ -1,6 +1,10 @@
 /** @file The settings of sampling: those of a policy and its sampling, for every command that samples, and `generate`'s. */
 import { z } from 'zod'
 import { SPLITTERS } from '../text/steps.ts'
+import { serverFields } from './server-settings.ts'
+
+const ENDPOINTS = ['chat', 'completions'] as const
+export type Endpoint = (typeof ENDPOINTS)[number]
 
 const count = z.number().int().positive()
 const text = z.string().overwrite((value) => value.replaceAll('\\n', '\n'))
@@ -12,14 +16,20 @@ export const policyFields = {
     .meta({
       group: 'Model',
       alias: ['model_name_or_path', 'model'],
-      description: 'model folder (safetensors or GGUF), or a .gguf file',
+      description:
+        'model folder (safetensors or GGUF), .gguf file, or a served one: gpt-4o-mini, claude-…, provider:model[@baseURL]',
     }),
   adapter: z.string().optional().meta({ group: 'Model', description: 'PEFT folder' }),
   threads: count.optional().meta({ group: 'Model', description: 'of the processor; default all' }),
   batch_size: count.optional().meta({
     group: 'Model',
-    description: 'completions that are decoded at once; what they are does not depend on it',
+    description: 'completions that are decoded here at once; what they are does not depend on it',
   }),
+  endpoint: z.enum(ENDPOINTS).default('chat').meta({
+    group: 'Model',
+    description: 'of a served model; completions: it goes on from the plain text of the prompt, as base models do',
+  }),
+  ...serverFields,
 }
 
 export const samplingFields = {
@@ -47,6 +57,10 @@ export const promptFields = {
   answer_start: text.default('').meta({
     group: 'Prompts',
     description: 'how each answer begins, e.g. "Let\'s think step by step.\\nStep 1:"',
+  }),
+  last_number: z.boolean().default(false).meta({
+    group: 'Prompts',
+    description: 'where an answer is not marked as one, the last number is it, as GSM8K is often counted',
   }),
   splitter: z
     .enum(SPLITTERS)

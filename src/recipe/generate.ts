@@ -12,6 +12,7 @@ import { loadTokenizer } from '../text/tokenizer.ts'
 import type { GenerateSettings } from './generate-settings.ts'
 import { openPolicy } from './policy.ts'
 import { askedPrompt, samplingOf } from './sample.ts'
+import type { World } from './world.ts'
 
 /** A piece of the answer. Pieces join to the text; a character of several tokens comes whole. */
 export interface GeneratedPiece {
@@ -50,8 +51,9 @@ export async function* generate(
 /** Samples of the answer to one prompt, as they end. */
 export async function* samplePrompt(
   settings: GenerateSettings & { readonly prompt: string },
+  world: World,
 ): AsyncGenerator<Completion> {
-  const policy = await openPolicy(settings)
+  const policy = await openPolicy(settings, world)
   try {
     const prompt: Prompt = settings.raw
       ? { raw: settings.prompt }
@@ -63,7 +65,7 @@ export async function* samplePrompt(
       sample,
     }))
     const sampling = samplingOf(settings, settings.logprobs)
-    yield* policy.generator.generate(requests, sampling, new AbortController().signal)
+    yield* policy.generator.generate(requests, sampling, world.signal)
   } finally {
     await policy.dispose()
   }

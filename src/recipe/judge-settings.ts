@@ -4,6 +4,7 @@ import type { CalibrationKind } from '../eval/calibration.ts'
 import { AGGREGATIONS } from '../judge/aggregate.ts'
 import type { ModeName } from '../judge/modes.ts'
 import { SPLITTERS } from '../text/steps.ts'
+import { serverFields } from './server-settings.ts'
 
 const count = z.number().int().positive()
 
@@ -58,11 +59,7 @@ const spendingFields = {
     group: 'Money and speed',
     description: 'YAML file {model: {input, output}}, US dollars a million tokens',
   }),
-  concurrency: count.default(8).meta({ group: 'Money and speed', description: 'requests at once' }),
-  rpm: count.optional().meta({ group: 'Money and speed', description: 'requests a minute at most' }),
-  tpm: count.optional().meta({ group: 'Money and speed', description: 'tokens a minute at most' }),
-  timeout: z.number().positive().default(120).meta({ group: 'Money and speed', description: 'seconds for a reply' }),
-  attempts: count.default(6).meta({ group: 'Money and speed', description: 'times a request is sent at most' }),
+  ...serverFields,
   threads: count.optional().meta({ group: 'Money and speed', description: 'of the processor, for local:' }),
 }
 

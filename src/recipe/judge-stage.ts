@@ -4,9 +4,9 @@ import { makeRow } from '../data/judge-row.ts'
 import type { Judgement } from '../data/judgement.ts'
 import type { Rollout } from '../data/rollout.ts'
 import type { StageEvent } from '../data/stage-events.ts'
-import { type JudgedRollout, judgedRollout } from '../pair/judged.ts'
 import type { SplitterName } from '../text/steps.ts'
 import { judgeFile, readJudgements } from './judge.ts'
+import { openJudge } from './judge-parts.ts'
 import type { JudgeSettings } from './judge-settings.ts'
 import type { World } from './world.ts'
 
@@ -74,17 +74,15 @@ function* stageEvents(event: JudgeEvent): Generator<StageEvent> {
   }
 }
 
-/** Rollouts with their judgements; those without one (blank ones) are left out. */
-export function joinJudgements(rollouts: readonly Rollout[], { byId }: Judged): JudgedRollout[] {
-  return rollouts.flatMap((rollout) => {
-    const judgement = judgementOf(rollout, byId)
-    return judgement === undefined ? [] : [judgedRollout(rollout, judgement.steps, judgement.score)]
-  })
-}
-
 export function judgementOf({ problem, steps }: Rollout, byId: ReadonlyMap<string, Judgement>): Judgement | undefined {
   const made = makeRow({ problem, steps })
   return 'row' in made ? byId.get(made.row.id) : undefined
+}
+
+/** Opens the judge and closes it: what is wrong with it is better known before an hour of sampling than after. */
+export async function tryJudge(settings: JudgeSettings, folder: string, world: World): Promise<void> {
+  const parts = await openJudge({ settings, world, run: folder, purpose: 'judge' })
+  await parts.close()
 }
 
 /** What judging a file may cost at most, in words; null where nothing is asked over the network. */

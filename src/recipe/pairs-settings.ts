@@ -1,12 +1,16 @@
 /** @file The settings of `pairs`, and those of a judge where the same command also samples. */
 import { z } from 'zod'
+import type { LocatedBy } from '../data/pair-row.ts'
 import { VERIFICATIONS } from '../pair/step-pairs.ts'
 import { policyFields, promptFields, samplingFields } from './generate-settings.ts'
 import { type JudgeSettings, judgeFields } from './judge-settings.ts'
 
 const count = z.number().int().positive()
 
-export const STRATEGIES = ['step_dpo', 'siblings', 'dpo'] as const
+export const STRATEGIES = ['step_dpo', 'siblings', 'dpo', 'scdpo'] as const
+export type Strategy = (typeof STRATEGIES)[number]
+
+const LOCATES = ['judge', 'monte_carlo', 'consensus'] as const satisfies readonly LocatedBy[]
 
 const { temperature, top_p, seed, threads: _, reward_model, ...otherJudgeFields } = judgeFields
 
@@ -38,15 +42,22 @@ export function judgeSettingsOf(settings: JudgeStageSettings & { readonly thread
 export const pairFields = {
   strategy: z.enum(STRATEGIES).default('step_dpo').meta({
     group: 'Pairs',
-    description: 'first wrong step and a right one, steps scored differently after one prefix, whole solutions',
+    description:
+      'first wrong step and a right one, steps scored differently after one prefix, whole solutions, right solutions gone wrong',
   }),
-  verify: z.enum(VERIFICATIONS).default('both').meta({
+  locate: z.enum(LOCATES).default('judge').meta({
     group: 'Pairs',
-    description: 'what makes a step chosen: the solution ends right and nothing in it is found wrong, or one of both',
+    description:
+      'who finds the first wrong step: the judge, continuations (no judge is needed), or both where they agree',
+  }),
+  verify: z.enum(VERIFICATIONS).optional().meta({
+    group: 'Pairs',
+    description:
+      'what makes a step chosen: a right end and nothing found wrong, or one of both; default both, without a judge answer',
   }),
   num_resamples: z.number().int().min(0).default(8).meta({
     group: 'Pairs',
-    description: 'continuations of a prefix without a right step; needs base_model; 0: none',
+    description: 'continuations of a prefix; they need base_model; 0: none',
   }),
   min_margin: z.number().min(0).default(0.5).meta({
     group: 'Pairs',
@@ -58,6 +69,8 @@ export const pairFields = {
     description: 'refuse problems that stand in this file too',
   }),
 }
+
+const { num_samples: __, ...continuationFields } = samplingFields
 
 export const pairsSchema = z.strictObject({
   rollouts: z
@@ -74,14 +87,16 @@ export const pairsSchema = z.strictObject({
   }),
   ...pairFields,
   ...judgeStageFields,
+  reward_model: judgeStageFields.reward_model.optional().meta({ ...judgeStageFields.reward_model.meta() }),
   ...policyFields,
   base_model: policyFields.base_model.optional().meta({ ...policyFields.base_model.meta() }),
-  ...samplingFields,
+  ...continuationFields,
   temperature: samplingFields.temperature.meta({
     ...samplingFields.temperature.meta(),
-    description: 'of continuations; default 0.8',
+    description: 'of continuations; default 0.8, with scdpo 1.1 and rising',
   }),
-  ...promptFields,
+  splitter: promptFields.splitter,
+  last_number: promptFields.last_number,
   json: z.boolean().default(false).meta({ group: 'Data', description: 'print events as JSON lines' }),
 })
 

@@ -99,10 +99,17 @@ export function pairsSettingsOf(
   return pairsSchema.parse({ ...pick(settings, pairsSchema.shape), ...policy, rollouts, output_dir: folder })
 }
 
-export function trainSettingsOf(settings: RunSettings, policy: Trained, folder: string, pairs: string): TrainInput {
-  const known = pick(settings, trainSchema.shape)
-  const { reward_model: _judge, eval_dataset_path: _eval, ...own } = known
-  return trainSchema.parse({ ...own, ...policy, dataset_path: pairs, output_dir: folder, report_to: ['tensorboard'] })
+/** `training` has what a run has no names for. */
+export function trainSettingsOf(
+  settings: RunSettings,
+  policy: Trained,
+  folder: string,
+  { pairs, training = {} }: { readonly pairs: string; readonly training?: Partial<TrainInput> },
+): TrainInput {
+  const { reward_model: _judge, eval_dataset_path: _eval, json: _json, ...own } = pick(settings, trainSchema.shape)
+  const others = Object.entries(training).filter(([name]) => !Object.hasOwn(runSchema.shape, name))
+  const input = { ...Object.fromEntries(others), ...own, ...policy, dataset_path: pairs, output_dir: folder }
+  return trainSchema.parse(input)
 }
 
 export function evalSettingsOf(settings: RunSettings, policy: Trained, folder: string, dataset: string): EvalSettings {

@@ -12,9 +12,10 @@ import { listCheckpoints } from '../train/checkpoint.ts'
 import type { TrainInput } from './config.ts'
 import { type Evaluation, evaluate } from './eval.ts'
 import { generateFile, ROLLOUTS } from './generate-file.ts'
-import { planJudging } from './judge-stage.ts'
+import { planJudging, tryJudge } from './judge-stage.ts'
 import { makePairs, PAIRS, refuseLeaks } from './pairs.ts'
 import { judgeSettingsOf } from './pairs-settings.ts'
+import { servedModel } from './policy.ts'
 import { loadQuestions } from './questions.ts'
 import {
   evalSettingsOf,
@@ -36,6 +37,12 @@ export interface LoopResult {
 /** Asks whether what a judge may cost may be spent. */
 export type Confirm = (question: string) => Promise<boolean>
 
+export interface LoopOptions {
+  readonly confirm: Confirm
+  /** Settings of training that a run has no names for: when to save, what to report to. */
+  readonly training?: Partial<TrainInput>
+}
+
 const EVALUATION = 'evaluation'
 const TRAINED = 'trained.json'
 
@@ -48,10 +55,16 @@ const TRAINED = 'trained.json'
 export async function* runLoop(
   settings: RunSettings,
   world: World,
-  confirm: Confirm,
+  { confirm, training = {} }: LoopOptions,
 ): AsyncGenerator<StageEvent | RunEvent, LoopResult | undefined> {
+  if (servedModel(settings.base_model) !== undefined) {
+    throw new UserError(
+      `--base_model ${settings.base_model}: a served model is sampled, not trained; name a model folder`,
+    )
+  }
   const folder = resolve(settings.output_dir)
   mkdirSync(folder, { recursive: true })
+  await tryJudge(judgeSettingsOf(settings), folder, world)
   yield* checkProblems(settings)
   let policy: Trained = { base_model: settings.base_model }
   const measured = settings.eval_dataset_path
@@ -61,7 +74,7 @@ export async function* runLoop(
     const output = round === settings.rounds ? folder : join(own, 'policy')
     const pairs = yield* sampleAndPair({ settings, policy, own, world, confirm })
     if (pairs === undefined) return undefined
-    const next = yield* trainOn({ settings, policy, own, output, world }, pairs)
+    const next = yield* trainOn({ settings, policy, own, output, world, training }, pairs)
     if (next === undefined) return undefined
     policy = next
   }
@@ -123,12 +136,17 @@ async function* sampleAndPair({
   return join(own, PAIRS)
 }
 
+interface TrainRound extends Round {
+  readonly output: string
+  readonly training: Partial<TrainInput>
+}
+
 /** Trains on the pairs, or passes over what was trained on just them; gives the new policy, or undefined where it was stopped. */
 async function* trainOn(
-  { settings, policy, own, output, world }: Round & { readonly output: string },
+  { settings, policy, own, output, world, training }: TrainRound,
   pairs: string,
 ): AsyncGenerator<StageEvent | RunEvent, Trained | undefined> {
-  const wanted = trainSettingsOf(settings, policy, output, pairs)
+  const wanted = trainSettingsOf(settings, policy, output, { pairs, training })
   const key = trainingKey(wanted, pairs)
   const next = settings.use_lora ? { base_model: settings.base_model, adapter: output } : { base_model: output }
   if (readTrained(join(own, TRAINED)) === key) {

@@ -6,10 +6,16 @@ import { openLineLog, writeDurably } from '../base/files.ts'
 import { sha256 } from '../base/hash.ts'
 import { readLog } from '../base/lines.ts'
 import type { Question } from '../data/prompt-rows.ts'
-import type { Prompt } from '../data/records.ts'
+import type { Message, Prompt } from '../data/records.ts'
 import { type Rollout, rolloutSchema } from '../data/rollout.ts'
 import type { StageEvent, StageName } from '../data/stage-events.ts'
-import type { Completion, GenerateRequest, Generator, Sampling } from '../rollout/generator.ts'
+import {
+  type Completion,
+  type GenerateRequest,
+  type Generator,
+  IncompleteError,
+  type Sampling,
+} from '../rollout/generator.ts'
 import { answersEqual } from '../text/answer/equal.ts'
 import { extractAnswer } from '../text/answer/extract.ts'
 import { type SplitterName, splitSteps } from '../text/steps.ts'
@@ -21,10 +27,17 @@ export interface Asking {
   readonly system_prompt?: string
   readonly answer_start: string
   readonly splitter: SplitterName
+  /** Where an answer is not marked as one, the last number is it. */
+  readonly last_number?: boolean
 }
 
-export function askingOf({ system_prompt, answer_start, splitter }: Asking): Asking {
-  return { ...(system_prompt === undefined ? {} : { system_prompt }), answer_start, splitter }
+export function askingOf({ system_prompt, answer_start, splitter, last_number }: Asking): Asking {
+  return {
+    ...(system_prompt === undefined ? {} : { system_prompt }),
+    answer_start,
+    splitter,
+    ...(last_number ? { last_number } : {}),
+  }
 }
 
 /** A question, and how its answer begins. */
@@ -77,7 +90,7 @@ interface Wanted {
 /** The policy and how it samples, as text: equal makers give equal rollouts. */
 function makerOf({ generator, sampling, asking }: SampleJob): string {
   const { stop, logprobs: _, ...numbers } = sampling
-  const said = Object.entries(numbers).map(([name, value]) => `${name}=${value}`)
+  const said = Object.entries(numbers).map(([name, value]) => `${name}=${JSON.stringify(value)}`)
   const texts = Object.entries({ stop: stop.length > 0 ? stop : undefined, ...asking }).flatMap(([name, value]) =>
     value === undefined || value === '' ? [] : [`${name}=${JSON.stringify(value)}`],
   )
@@ -97,19 +110,31 @@ function wantedRollouts({ beginnings, samples, sampling, asking }: SampleJob, ma
   })
 }
 
-function makeRollout({ id, question }: Wanted, maker: string, completion: Completion, splitter: SplitterName): Rollout {
-  const text = completion.request.continued + completion.text
-  const final = extractAnswer(text)
+/** The messages of a prompt, where they say more than its problem. */
+function messagesOf(prompt: Prompt, problem: string): readonly Message[] | undefined {
+  if ('raw' in prompt) return undefined
+  const [first, ...more] = prompt.messages
+  const isPlain = more.length === 0 && first?.role === 'user' && first.content === problem
+  return isPlain ? undefined : prompt.messages
+}
+
+function makeRollout({ id, question }: Wanted, maker: string, completion: Completion, asking: Asking): Rollout {
+  const { prompt, continued, sample } = completion.request
+  const text = continued + completion.text
+  const final = extractAnswer(text, { fallback: asking.last_number ? 'last-number' : 'none' })
+  const asked = messagesOf(prompt, question.problem)
   const isRight = question.answer === null ? null : final !== null && answersEqual(final, question.answer)
   return {
     id,
     maker,
     problem: question.problem,
-    sample: completion.request.sample,
+    ...(asked === undefined ? {} : { asked: [...asked] }),
+    sample,
     completion: text,
-    steps: splitSteps(text, splitter).steps.map((step) => step.text),
+    ...(continued === '' ? {} : { given: continued.length }),
+    steps: splitSteps(text, asking.splitter).steps.map((step) => step.text),
     finish: completion.finish,
-    tokens: completion.ids.length,
+    tokens: completion.tokens,
     answer: question.answer,
     final_answer: final,
     final_answer_correct: isRight,
@@ -129,8 +154,8 @@ export async function readRollouts(path: string): Promise<Map<string, Rollout>> 
 }
 
 /**
- * Samples what the file lacks, appending as completions come. When all are there the file is written anew in the order
- * of the questions, so that it is the same however often it was interrupted.
+ * Samples what the file lacks, appending as completions come. When all are there the file is put in the order of the
+ * questions, with what it holds beside them behind, so that it is the same however often it was interrupted.
  * @returns the rollouts in that order; undefined where the world's signal stopped it.
  */
 export async function* sampleRollouts(job: SampleJob): AsyncGenerator<StageEvent, readonly Rollout[] | undefined> {
@@ -139,6 +164,7 @@ export async function* sampleRollouts(job: SampleJob): AsyncGenerator<StageEvent
   const maker = makerOf(job)
   const wanted = wantedRollouts(job, maker)
   const known = await readRollouts(path)
+  const order = [...known.keys()]
   const others = [...known.values()].filter((rollout) => rollout.maker !== maker)
   if (others.length > 0) throw otherMaker(path, others, maker)
   const open = wanted.filter(({ id }) => !known.has(id))
@@ -154,7 +180,7 @@ export async function* sampleRollouts(job: SampleJob): AsyncGenerator<StageEvent
       for await (const completion of generator.generate(byRequest.keys(), job.sampling, world.signal)) {
         const item = byRequest.get(completion.request)
         if (item === undefined) throw new Error(`${generator.name}: completed what was not asked`)
-        const rollout = makeRollout(item, maker, completion, asking.splitter)
+        const rollout = makeRollout(item, maker, completion, asking)
         log.append(JSON.stringify(rollout))
         known.set(item.id, rollout)
         done++
@@ -167,6 +193,7 @@ export async function* sampleRollouts(job: SampleJob): AsyncGenerator<StageEvent
         yield { type: 'stage-progress', stage, done, total: open.length, unit, seconds, note }
       }
     } catch (error) {
+      if (error instanceof IncompleteError) yield* missingRollouts(error, stage, open.length)
       if (!world.signal.aborted) throw error
       yield { type: 'stage-stopped', stage, done, total: open.length, folder: dirname(path) }
       return undefined
@@ -177,8 +204,15 @@ export async function* sampleRollouts(job: SampleJob): AsyncGenerator<StageEvent
   }
   const rollouts = wanted.flatMap(({ id }) => known.get(id) ?? [])
   for (const { id } of wanted) known.delete(id)
-  if (open.length > 0) writeDurably(path, linesOf([...rollouts, ...known.values()]))
+  const all = [...rollouts, ...known.values()]
+  if (all.some(({ id }, at) => id !== order[at])) writeDurably(path, linesOf(all))
   return rollouts
+}
+
+/** What a server did not give, once for each kind of failure. */
+function* missingRollouts({ failures }: IncompleteError, stage: StageName, total: number): Iterable<StageEvent> {
+  for (const [reason, facts] of failures)
+    yield { type: 'items-dropped', stage, what: 'rollouts', total, reason, ...facts }
 }
 
 function otherMaker(path: string, [other, ...more]: readonly Rollout[], maker: string): UserError {

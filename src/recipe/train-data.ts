@@ -54,8 +54,8 @@ function refuseUnlabelled(error: unknown, { reward_model: judge }: TrainSettings
   if (!(error instanceof UnlabelledError)) throw error
   const advice =
     judge === undefined
-      ? 'train on rows that are labelled'
-      : `--reward_model ${judge} cannot judge them: this version has no judge yet, it trains on labelled rows only`
+      ? 'name a --reward_model, and solutions of them are sampled and judged first, or train on rows that are labelled'
+      : 'solutions of them have to be sampled and judged first: that is `stepdpo run`, or `trainOnAny` in TypeScript'
   throw new UserError(`${error.message}; ${advice}`, { cause: error })
 }
 

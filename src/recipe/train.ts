@@ -3,74 +3,34 @@ import { cpus } from 'node:os'
 import { z } from 'zod'
 import { messageOf, UsageError, UserError } from '../base/errors.ts'
 import { writeDurably } from '../base/files.ts'
-import { random } from '../base/random.ts'
 import { updateBatches } from '../batch/order.ts'
 import { packGroups, pairCount } from '../batch/pack.ts'
 import type { Metrics, RunEvent } from '../data/events.ts'
+import type { Question } from '../data/prompt-rows.ts'
 import { evaluateDemonstrations } from '../eval/demonstration.ts'
 import { evaluatePreferences } from '../eval/preference.ts'
 import { ADAPTER_WEIGHTS } from '../model/adapter-file.ts'
 import { initialModel } from '../model/initial.ts'
-import { loadConfig, loadModel } from '../model/load.ts'
+import { loadModel } from '../model/load.ts'
 import { parameterCount } from '../model/weights.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
 import { type CheckpointFolder, pruneCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
 import { accumulateDemonstrations } from '../train/demonstrate.ts'
 import { referenceLogps } from '../train/logps.ts'
-import { type Training, trainLoop } from '../train/loop.ts'
-import {
-  freshState,
-  type RunFacts,
-  readBegin,
-  restoreState,
-  stateFiles,
-  type TrainState,
-  trainerState,
-} from '../train/state.ts'
+import { isEvaluation, type Training, trainLoop } from '../train/loop.ts'
+import { freshState, type RunFacts, restoreState, stateFiles, type TrainState, trainerState } from '../train/state.ts'
 import { accumulateGradient } from '../train/update.ts'
 import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
+import { evaluateByGenerating, loadEvalQuestions } from './eval-generate.ts'
 import { openRecorder, type Recorder } from './recorder.ts'
 import { findCheckpoint, openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
+import { type Begin, beginOf } from './train-begin.ts'
 import { encodeTrainText, loadTrainText, type TrainData, type TrainText } from './train-data.ts'
 import { learnedFiles, MODEL_WEIGHTS, writeResults } from './train-output.ts'
-import { chooseWays, makeParts, type TrainParts } from './train-parts.ts'
+import { makeParts, type TrainParts } from './train-parts.ts'
 import { identityOf, type Plan, planRun } from './train-plan.ts'
-import { packageVersion } from './version.ts'
 import { systemWorld, type World } from './world.ts'
-
-/** What a run keeps from its beginning, also where it is resumed on another day or machine. */
-const beginFields = z.object({
-  run: z.string(),
-  started: z.string(),
-  version: z.string(),
-  threads: z.number(),
-  gradient_checkpointing: z.boolean(),
-})
-
-type Begin = z.infer<typeof beginFields>
-
-const ADJECTIVES = ['calm', 'brave', 'quiet', 'swift', 'bright', 'patient', 'clever', 'gentle', 'bold', 'keen']
-const ANIMALS = ['otter', 'heron', 'lynx', 'wren', 'badger', 'fox', 'owl', 'hare', 'seal', 'finch']
-
-/** A name that people can tell from others: `2026-11-22_calm-otter`. */
-function nameRun(now: Date): string {
-  const draw = random(now.getTime(), 'name')
-  const word = (words: readonly string[]): string => words[draw.below(words.length)]
-  return `${now.toISOString().slice(0, 10)}_${word(ADJECTIVES)}-${word(ANIMALS)}`
-}
-
-function beginOf(settings: TrainSettings, checkpoint: CheckpointFolder | undefined, now: Date): Begin {
-  if (checkpoint !== undefined) {
-    const known = beginFields.safeParse(readBegin(checkpoint.path))
-    if (!known.success) throw new UserError(`${checkpoint.path}: was not made by a version that can be resumed`)
-    const { threads = known.data.threads, gradient_checkpointing = known.data.gradient_checkpointing } = settings
-    return { ...known.data, threads, gradient_checkpointing }
-  }
-  const { config } = loadConfig(settings.base_model)
-  const run = settings.run_name ?? nameRun(now)
-  return { run, started: now.toISOString(), version: packageVersion(), ...chooseWays(settings, config) }
-}
 
 /**
  * Trains as the settings say, and yields what happens. Leaves an adapter that PEFT loads, or a whole model, in
@@ -186,6 +146,8 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
       ? freshState(learner)
       : restoreState(checkpoint.path, weights, learner, settings.resume_changed ? undefined : identity)
   if (settings.precompute_ref_log_probs) yield* precompute(run, parts, plan, data)
+  const questions = await loadEvalQuestions(settings)
+  const isEvaluated = data.heldOut.length + questions.length > 0
   const started = world.seconds()
   const outcome = yield* trainLoop({
     learner,
@@ -194,7 +156,7 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
     state,
     options: plan.loop,
     hooks: {
-      ...(data.heldOut.length > 0 && { evaluate: (update) => evaluateHeldOut(run, parts, { plan, data, update }) }),
+      ...(isEvaluated && { evaluate: (update) => evaluateAt(run, parts, { plan, data, questions, update }) }),
       save: (current) => save(run, parts, current, facts),
       seconds: world.seconds,
       signal: world.signal,
@@ -235,10 +197,25 @@ async function* precompute(
   cache.sync()
 }
 
+interface Measured {
+  readonly plan: Plan
+  readonly data: TrainData
+  readonly questions: readonly Question[]
+  readonly update: number
+}
+
+/** Held-out pairs, then problems to solve. */
+async function* evaluateAt(run: Run, parts: TrainParts, measured: Measured): AsyncGenerator<RunEvent, Metrics> {
+  const { data, questions, update } = measured
+  const metrics = data.heldOut.length > 0 ? yield* evaluateHeldOut(run, parts, measured) : {}
+  if (questions.length === 0 || run.world.signal.aborted) return metrics
+  return { ...metrics, ...(yield* evaluateByGenerating(parts, questions, update, run)) }
+}
+
 async function* evaluateHeldOut(
   { settings, world }: Run,
   { policy, evaluated }: TrainParts,
-  { plan, data, update }: { readonly plan: Plan; readonly data: TrainData; readonly update: number },
+  { plan, data, update }: Measured,
 ): AsyncGenerator<RunEvent, Metrics> {
   const { objective } = plan
   const steps =
@@ -283,7 +260,7 @@ async function* finish(
     train_steps_per_second: state.update / seconds,
     epoch: state.update / facts.updatesPerEpoch,
   }
-  const { step: _, ...evaluation } = state.log.findLast((entry) => 'eval_loss' in entry) ?? {}
+  const { step: _, ...evaluation } = state.log.findLast((entry) => isEvaluation(entry)) ?? {}
   writeResults(folder.path, parts.model, parts.adapter, {
     settings,
     train,

@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs'
 import { UserError } from '../base/errors.ts'
 import type { RunEvent } from '../data/events.ts'
+import type { StageEvent } from '../data/stage-events.ts'
 import type { TrainInput } from './config.ts'
-import { train } from './train.ts'
+import { trainOnAny } from './train-any.ts'
 import { systemWorld, type World } from './world.ts'
 
 export interface TrainerInput {
@@ -48,8 +49,12 @@ export class StepwiseDPOTrainer {
     )
   }
 
-  /** Runs the training. To stop it, give a world with a signal: the run saves and ends with `run-interrupted`. */
-  train(world: World = systemWorld()): AsyncGenerator<RunEvent> {
-    return train(this.settings, world)
+  /**
+   * Runs the training; where the data are problems without solutions, samples, judges and pairs first. What the judge may
+   * cost is spent: set `max_cost` with `runLoop` where it must be limited. To stop it, give a world with a signal: the run
+   * saves and ends with `run-interrupted`.
+   */
+  train(world: World = systemWorld()): AsyncGenerator<RunEvent | StageEvent> {
+    return trainOnAny(this.settings, world, () => Promise.resolve(true))
   }
 }

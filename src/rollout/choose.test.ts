@@ -101,6 +101,12 @@ test('a draw is never a token that the filters took away, also at the ends of [0
   )
 })
 
+test('nothing is drawn from logits that are no numbers', () => {
+  const { choose } = makeChooser(2)
+  expect(choose(Float32Array.of(1, Number.NaN), plain, 0.5)).toBe(-1)
+  expect(choose(Float32Array.of(Number.POSITIVE_INFINITY, 0), { ...plain, topP: 0.5, topK: 1 }, 0)).toBe(-1)
+})
+
 test('log-probabilities are those of softmax, also of what is very unlikely', () => {
   const logits = Float32Array.from([0, 100, -200])
   expect(logProbability(logits, 1)).toBeCloseTo(0, 12)

@@ -82,7 +82,7 @@ function leastWeight(weights: Float64Array, total: number, { topK, topP, minP }:
 export interface Chooser {
   /** The probabilities after temperature and filters; valid until the next call. */
   probabilities(logits: FloatArray, filters: Filters): Float64Array
-  /** The token at `uniform` [0, 1) of their sum in the order of ids. */
+  /** The token at `uniform` [0, 1) of their sum in the order of ids; −1 where the logits are no numbers. */
   choose(logits: FloatArray, filters: Filters, uniform: number): number
 }
 
@@ -107,7 +107,8 @@ export function makeChooser(vocabularySize: number): Chooser {
     choose: (logits, filters, uniform) => {
       const limit = uniform * write(logits, filters)
       let below = 0
-      let last = 0
+      let last = -1
+      if (Number.isNaN(limit)) return last
       for (let at = 0; at < weights.length; at++) {
         if (weights[at] === 0) continue
         last = at

@@ -171,7 +171,31 @@ describe('how a completion ends', () => {
   })
 })
 
+test.each([0, 1])('weights that are no numbers are named, temperature %i', async (temperature) => {
+  const norm = { ...weights.norm, data: weights.norm.data.map(() => Number.NaN) }
+  const decoder = await openDecoder(makeMachine(ortBackend({ threads: 1 }), config, { ...weights, norm }))
+  const broken = localGenerator({ ...policy, decoder }, 2)
+  await expect(generate([asked('2+3')], { ...plain, temperature }, 2, broken)).rejects.toThrow(/tiny: .*2\+3.*NaN/)
+  await decoder.dispose()
+})
+
 test('prompts without tokens, and tokens that the model does not know, are named', async () => {
   await expect(only(asked('empty', { prompt: { raw: '' } }))).rejects.toThrow(/prompt empty: .*a token/)
   await expect(only(asked('strange', { prompt: { raw: [5, 9999] } }))).rejects.toThrow(/prompt strange: .*9999/)
+})
+
+test('heat changes nothing up to the first line end, and what is chosen after it', async () => {
+  const wanted = Array.from({ length: 24 }, (_, sample) => asked('2+3', { sample }))
+  const sampling = { ...plain, temperature: 0.8, maxTokens: 40 }
+  const cool = await generate(wanted, sampling, 24)
+  const hot = await generate(wanted, { ...sampling, heat: { perLine: 50, most: 60 } }, 24)
+  const changed = [...cool].filter(([name, { ids, text }]) => {
+    const at = ids.indexOf(10)
+    const same = at < 0 ? ids.length : at + 1
+    expect(hot.get(name)?.ids.slice(0, same)).toEqual(ids.slice(0, same))
+    return text.trimEnd().includes('\n') && hot.get(name)?.text !== text
+  })
+  expect(changed.length).toBeGreaterThan(0)
+  const capped = await generate(wanted, { ...sampling, heat: { perLine: 50, most: 0.8 } }, 24)
+  expect(sorted(capped)).toEqual(sorted(cool))
 })

@@ -96,6 +96,11 @@ function endUpdate(
   return { type: 'update-end', update, updates, epoch, metrics, ...effort, residentBytes: process.memoryUsage.rss() }
 }
 
+/** Whether a line of the log tells of an evaluation. */
+export function isEvaluation(entry: Readonly<Record<string, number>>): boolean {
+  return 'eval_loss' in entry || 'eval_accuracy' in entry
+}
+
 /** Evaluates where that is due and was not done, and keeps the best. */
 async function* evaluateIfDue(training: Training): AsyncGenerator<RunEvent> {
   const { state, options, hooks } = training
@@ -103,13 +108,13 @@ async function* evaluateIfDue(training: Training): AsyncGenerator<RunEvent> {
   const { evaluation, evaluatesFirst, updates } = options
   const isLast = update === updates && evaluation.strategy !== 'no'
   const isWanted = update === 0 ? evaluatesFirst : isLast || isDue(evaluation, update, perEpochOf(training))
-  const isDone = log.some((entry) => entry['step'] === update && 'eval_loss' in entry)
+  const isDone = log.some((entry) => entry['step'] === update && isEvaluation(entry))
   if (!isWanted || isDone || hooks.evaluate === undefined) return
   const started = hooks.seconds()
   const metrics = yield* hooks.evaluate(update)
   if (hooks.signal.aborted) return
-  const loss = metrics['eval_loss']
-  if (state.best === undefined || loss < state.best.loss) state.best = { loss, update }
+  const loss = metrics['eval_loss'] // none where problems are solved only
+  if (loss !== undefined && (state.best === undefined || loss < state.best.loss)) state.best = { loss, update }
   log.push({ step: update, epoch: update / perEpochOf(training), ...metrics })
   yield { type: 'evaluation-end', update, metrics, seconds: hooks.seconds() - started }
 }

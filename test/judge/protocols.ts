@@ -6,9 +6,10 @@ import { type Random, random } from '../../src/base/random.ts'
 export type Feature = 'json_schema' | 'tools' | 'logprobs' | 'max_tokens' | 'temperature' | 'seed'
 
 export interface Asked {
-  readonly protocol: 'openai' | 'anthropic'
+  /** `completions` is OpenAI's for plain text. */
+  readonly protocol: 'openai' | 'completions' | 'anthropic'
   readonly model: string
-  /** The messages but for those of the system, as JSON. */
+  /** The messages but for those of the system, as JSON; of a completion its prompt. */
   readonly question: string
   /** Temperature and seed, as JSON. */
   readonly sampling: string
@@ -39,6 +40,14 @@ const chatRequest = z.object({
   tools: z.array(z.object({ function: z.object({ name: z.string(), parameters: schema }) })).optional(),
 })
 
+const completionsRequest = z.object({
+  model: z.string(),
+  prompt: z.string(),
+  temperature: z.number().optional(),
+  seed: z.number().optional(),
+  logprobs: z.number().optional(),
+})
+
 const messagesRequest = z.object({
   model: z.string(),
   max_tokens: z.number(),
@@ -52,8 +61,25 @@ const messagesRequest = z.object({
 export function parseAsked(path: string, body: unknown): Asked | undefined {
   const promptTokens = Math.ceil(JSON.stringify(body).length / 4)
   if (path === '/v1/chat/completions') return askedOfOpenai(chatRequest.parse(body), promptTokens)
+  if (path === '/v1/completions') return askedOfCompletions(completionsRequest.parse(body), promptTokens)
   if (path === '/v1/messages') return askedOfAnthropic(messagesRequest.parse(body), promptTokens)
   return undefined
+}
+
+function askedOfCompletions(body: z.infer<typeof completionsRequest>, promptTokens: number): Asked {
+  const { model, prompt, temperature, seed, logprobs } = body
+  return {
+    protocol: 'completions',
+    model,
+    question: prompt,
+    sampling: JSON.stringify([temperature, seed]),
+    schema: null,
+    form: null,
+    toolName: '',
+    topLogprobs: logprobs ?? null,
+    promptTokens,
+    features: featuresOf({ logprobs, temperature, seed }),
+  }
 }
 
 function askedOfOpenai(body: z.infer<typeof chatRequest>, promptTokens: number): Asked {
@@ -136,7 +162,9 @@ const ANTHROPIC_REFUSALS: { readonly [F in Feature]?: string } = {
 export function refusalOf(asked: Asked, refuses: readonly Feature[]): unknown {
   const refused = refuses.find((feature) => asked.features.has(feature))
   if (refused === undefined) return undefined
-  if (asked.protocol === 'openai') return { error: { ...REFUSALS[refused], type: 'invalid_request_error', code: null } }
+  if (asked.protocol !== 'anthropic') {
+    return { error: { ...REFUSALS[refused], type: 'invalid_request_error', code: null } }
+  }
   const message = ANTHROPIC_REFUSALS[refused] ?? REFUSALS[refused].message
   return { type: 'error', error: { type: 'invalid_request_error', message } }
 }
@@ -146,9 +174,13 @@ export function correctReply(asked: Asked, text: string, isPlain: boolean): Repl
   const completionTokens = Math.max(1, Math.ceil(text.length / 4))
   const form = isPlain ? null : asked.form
   const content = isPlain && asked.form !== null ? `ignored: ${text}` : text
-  const body = asked.protocol === 'openai' ? openaiBody(asked, content, form) : anthropicBody(asked, content, form)
+  const body = BODIES[asked.protocol](asked, content, form)
   return { body: { ...body, usage: usageOf(asked, completionTokens) }, completionTokens }
 }
+
+const BODIES: {
+  readonly [P in Asked['protocol']]: (asked: Asked, text: string, form: Asked['form']) => Record<string, unknown>
+} = { openai: openaiBody, completions: completionsBody, anthropic: anthropicBody }
 
 function usageOf(asked: Asked, completionTokens: number): Record<string, number> {
   const { promptTokens } = asked
@@ -168,9 +200,20 @@ function openaiBody(asked: Asked, text: string, form: Asked['form']): Record<str
   return { id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: asked.model, choices: [choice] }
 }
 
+/** As vLLM says it, with the reason of a stop. */
+function completionsBody(asked: Asked, text: string): Record<string, unknown> {
+  const logprobs = asked.topLogprobs === null ? null : { token_logprobs: wordsOf(text).map(() => -0.5) }
+  const choice = { index: 0, text, logprobs, finish_reason: 'stop', stop_reason: null }
+  return { id: 'cmpl-1', object: 'text_completion', created: 1, model: asked.model, choices: [choice] }
+}
+
+function wordsOf(text: string): string[] {
+  return text.match(/\S+\s*/g) ?? []
+}
+
 /** Tokens are words; the likelier of two is the one that was written. */
 function scored(text: string, count: number): unknown[] {
-  return (text.match(/\S+\s*/g) ?? []).map((token) => {
+  return wordsOf(text).map((token) => {
     const likely = 0.5 + random(0, token).uniform() / 2
     const others = [
       { token, logprob: Math.log(likely), bytes: null },

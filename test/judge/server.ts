@@ -32,6 +32,8 @@ export interface Served {
 }
 
 export interface ServerOptions {
+  /** Of the address; any free one without it. */
+  readonly port?: number
   readonly seed?: number
   /** How many attempts fail, drawn from the seed for each question and attempt: not from the order of arrival. */
   readonly faultShare?: number
@@ -68,7 +70,7 @@ export interface FakeServer {
   close(): Promise<void>
 }
 
-/** Its routes: `/v1/chat/completions`, `/v1/messages`, `GET /log` (what was served), `POST /script` (a list of faults). */
+/** Its routes: `/v1/chat/completions`, `/v1/completions`, `/v1/messages`, `GET /log` (what was served), `POST /script` (a list of faults). */
 export async function startServer(options: LocalOptions = {}): Promise<FakeServer> {
   const served: Served[] = []
   const received: { headers: IncomingMessage['headers']; body: unknown }[] = []
@@ -129,7 +131,7 @@ export async function startServer(options: LocalOptions = {}): Promise<FakeServe
     })
   })
   await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
+    server.listen(options.port ?? 0, '127.0.0.1', resolve)
   })
   return {
     url: `http://127.0.0.1:${portOf(server.address())}`,
@@ -181,6 +183,7 @@ function portOf(address: AddressInfo | string | null): number {
 }
 
 const optionsSchema: z.ZodType<ServerOptions> = z.strictObject({
+  port: z.number().optional(),
   seed: z.number().optional(),
   faultShare: z.number().optional(),
   faults: z.array(faultName).optional(),

@@ -46,7 +46,7 @@ const COMPLAINTS: readonly (readonly [Optional, RegExp])[] = [
 /** Not a value that is out of bounds: that is an error of the one who asks. */
 const REFUSAL = new RegExp(
   [
-    'unsupported|not support|unrecogni[sz]ed|unknown|unexpected|deprecated|cannot|requires?|only',
+    'unsupported|not support|no longer|removed|unrecogni[sz]ed|unknown|unexpected|deprecated|cannot|requires?|only',
     'not (?:be )?(?:permitted|allowed|available|enabled)|extra (?:inputs|fields)|invalid (?:parameter|schema)',
   ].join('|'),
   'i',

@@ -1,0 +1,184 @@
+/** The whole loop on the demo's model: what it leaves, that it goes on where it was stopped, and what it refuses. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { makeProblem, type Use } from '../demo/problems.ts'
+import type { RunEvent } from '../src/data/events.ts'
+import type { StageEvent } from '../src/data/stage-events.ts'
+import { type Confirm, type LoopResult, runLoop } from '../src/recipe/run.ts'
+import { type RunSettings, runSchema } from '../src/recipe/run-settings.ts'
+import { trainOnAny } from '../src/recipe/train-any.ts'
+import type { World } from '../src/recipe/world.ts'
+import { isSlow } from './slow.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'stepdpo-loop-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function writeProblems(name: string, use: Use, count: number): string {
+  const path = join(folder, name)
+  const rows = Array.from({ length: count }, (_, index) => {
+    const { question, answer } = makeProblem(3, use, index)
+    return `${JSON.stringify({ prompt: question, answer: String(answer) })}\n`
+  })
+  writeFileSync(path, rows.join(''))
+  return path
+}
+
+const problems = writeProblems('problems.jsonl', 'pairs', 16)
+const measured = writeProblems('test.jsonl', 'test', 12)
+
+function worldWith(signal: AbortSignal = new AbortController().signal): World {
+  return {
+    now: () => new Date('2026-01-02T03:04:05Z'),
+    seconds: () => performance.now() / 1000,
+    environment: { STEPDPO_CACHE: join(folder, 'cache') },
+    signal,
+  }
+}
+
+function settingsFor(name: string, more: Partial<Record<keyof RunSettings, unknown>> = {}): RunSettings {
+  return runSchema.parse({
+    base_model: 'demo/model',
+    dataset_path: problems,
+    eval_dataset_path: measured,
+    output_dir: join(folder, name),
+    reward_model: ['arithmetic'],
+    num_samples: 4,
+    num_resamples: 2,
+    temperature: 1,
+    max_new_tokens: 100,
+    verify: 'judge',
+    use_lora: false,
+    learning_rate: 1e-4,
+    beta: 1,
+    per_device_train_batch_size: 8,
+    max_row_tokens: 512,
+    threads: 1,
+    ...more,
+  })
+}
+
+type AnyEvent = StageEvent | RunEvent
+
+const refuse: Confirm = () => Promise.resolve(false)
+
+async function runToEnd(settings: RunSettings, stopAt: (event: AnyEvent) => boolean = () => false) {
+  const stop = new AbortController()
+  const events: AnyEvent[] = []
+  const run = runLoop(settings, worldWith(stop.signal), { confirm: refuse, training: { report_to: [] } })
+  for (;;) {
+    const next = await run.next()
+    if (next.done) return { events, result: next.value }
+    events.push(next.value)
+    if (stopAt(next.value)) stop.abort()
+  }
+}
+
+/** What must be the same however it came about. */
+function made({ output_dir }: RunSettings): string[] {
+  const files = ['round-1/rollouts.jsonl', 'round-1/pairs.jsonl', 'model.safetensors', 'evaluation/report.json']
+  return files.map((name) => readFileSync(join(output_dir, name)).toString('latin1').replaceAll(output_dir, ''))
+}
+
+function comparison(result: LoopResult | undefined) {
+  const compared = result?.evaluation?.report.comparison
+  if (compared == null) throw new Error('nothing was compared')
+  return compared
+}
+
+describe('the loop', async () => {
+  const calm = settingsFor('calm')
+  const { events, result } = await runToEnd(calm)
+
+  test('tells its stages in their order and measures base and tuned model on the same problems', () => {
+    const ends = events.flatMap((event) => (event.type === 'stage-end' ? [event.stage] : []))
+    expect(ends).toEqual(['judge', 'eval', 'generate', 'judge', 'judge', 'pairs', 'judge', 'judge', 'eval'])
+    expect(events.some(({ type }) => type === 'run-end')).toBe(true)
+    const { answers } = comparison(result)
+    const counted = (answers?.gained.length ?? 0) + (answers?.lost.length ?? 0)
+    expect(counted + (answers?.bothRight ?? 0) + (answers?.bothWrong ?? 0)).toBe(12)
+    expect(result?.policy).toEqual({ base_model: calm.output_dir })
+  })
+
+  test('run again does nothing again', async () => {
+    const before = made(calm)
+    const again = await runToEnd(calm)
+    expect(again.events.filter(({ type }) => type === 'stage-progress' || type === 'update-end')).toEqual([])
+    expect(made(calm)).toEqual(before)
+  })
+
+  test('stopped at every stage, and with another batch size, it ends as it would have', async () => {
+    const stopped = settingsFor('calm-too', { batch_size: 3 })
+    const all: ((event: AnyEvent) => boolean)[] = [
+      (event) => event.type === 'stage-progress' && event.stage === 'eval' && event.done === 5,
+      (event) => event.type === 'stage-progress' && event.stage === 'generate' && event.done === 20,
+      (event) => event.type === 'stage-progress' && event.stage === 'judge' && event.done === 10,
+      (event) => event.type === 'update-end' && event.update === 1,
+    ]
+    // Each start loads the model and the judge: two moments here, all of them in the slow stage.
+    const stops = isSlow ? all : [all[1], all[3]]
+    for (const stop of stops) expect((await runToEnd(stopped, stop)).result).toBeUndefined()
+    expect((await runToEnd(stopped)).result).toBeDefined()
+    const [calmly, brokenly] = [calm, stopped].map(made)
+    const plain = (text: string): string => text.replaceAll('calm-too', 'calm')
+    // The names of models are those of their folders.
+    expect(brokenly.slice(0, 3)).toEqual(calmly.slice(0, 3))
+    expect(plain(brokenly[3])).toBe(plain(calmly[3]))
+  })
+})
+
+test.skipIf(!isSlow)('a second round samples the policy of the first', async () => {
+  const settings = settingsFor('rounds', {
+    rounds: 2,
+    eval_dataset_path: undefined,
+    use_lora: true,
+    learning_rate: 1e-3,
+  })
+  const { result } = await runToEnd(settings)
+  expect(result).toEqual({ policy: { base_model: 'demo/model', adapter: settings.output_dir }, evaluation: null })
+  const [maker] = ['round-2/rollouts.jsonl'].map((name) => {
+    const [line] = readFileSync(join(settings.output_dir, name), 'utf8').split('\n', 1)
+    return JSON.parse(line).maker
+  })
+  expect(maker).toMatch(/^model\+policy@/)
+  expect(existsSync(join(settings.output_dir, 'round-1/policy/adapter_model.safetensors'))).toBe(true)
+  expect(existsSync(join(settings.output_dir, 'adapter_model.safetensors'))).toBe(true)
+})
+
+test('problems to measure on that are learned from too are refused, unless told', async () => {
+  const leaking = settingsFor('leak', { eval_dataset_path: problems, limit: 4 })
+  await expect(runToEnd(leaking)).rejects.toThrow(/--eval_dataset_path: 4 problems stand in .*--allow_leak/)
+})
+
+test('a paid judge that nobody agrees to is not asked', async () => {
+  const settings = settingsFor('paid', { reward_model: ['gpt-4'], eval_dataset_path: undefined, limit: 2 })
+  const world = { ...worldWith(), environment: { ...worldWith().environment, OPENAI_API_KEY: 'sk-nobody' } }
+  const run = runLoop(settings, world, { confirm: refuse })
+  const drain = async (): Promise<void> => {
+    for await (const _ of run);
+  }
+  await expect(drain()).rejects.toThrow(
+    /nothing was spent\. judging asks openai:gpt-4 .*: \d+ requests, \$[\d.]+ at most: say --yes/,
+  )
+})
+
+test.skipIf(!isSlow)('train samples, judges and pairs where the data are problems alone', async () => {
+  const output = join(folder, 'any')
+  const { rounds: _, ...settings } = settingsFor('any')
+  const types: string[] = []
+  const input = {
+    base_model: settings.base_model,
+    dataset_path: problems,
+    output_dir: output,
+    reward_model: 'arithmetic',
+    max_steps: 1,
+    threads: 1,
+    learning_rate: 1e-4,
+    report_to: [],
+  }
+  for await (const event of trainOnAny(input, worldWith(), refuse)) types.push(event.type)
+  expect(types[0]).toBe('warning')
+  expect(types.filter((type) => type === 'update-end')).toEqual(['update-end'])
+  expect(existsSync(join(output, 'adapter_model.safetensors'))).toBe(true)
+})
