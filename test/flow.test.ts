@@ -307,7 +307,7 @@ describe('what goes wrong', () => {
     await expect(run).rejects.toThrow(message)
   })
 
-  test('unlabelled rows need a judge, which is not there yet', async () => {
+  test('unlabelled rows are not trained on as they are', async () => {
     const data = join(site.folder, 'prompts.jsonl')
     writeFileSync(data, '{"prompt": "How many?"}\n')
     const trainer = await StepwiseDPOTrainer.create({
@@ -316,7 +316,7 @@ describe('what goes wrong', () => {
       rewardModel: 'gpt-4',
       args: { output_dir: join(site.folder, 'unlabelled') },
     })
-    await expect(runToEnd(trainer.settings, world)).rejects.toThrow(/unlabelled.*gpt-4/s)
+    await expect(runToEnd(trainer.settings, world)).rejects.toThrow(/unlabelled.*stepdpo run/s)
   })
 
   test('a model without a tokenizer can be trained on token ids, and on nothing else', async () => {

@@ -1,5 +1,6 @@
 /** @file `stepdpo generate`: solutions of a file's questions, or the model's answer to one prompt as it is decoded. */
 import type { Command } from 'commander'
+import { UsageError } from '../base/errors.ts'
 import { type GenerateSettings, generateSchema } from '../recipe/generate-settings.ts'
 import { systemWorld } from '../recipe/world.ts'
 import { addFlags } from './flags.ts'
@@ -15,6 +16,9 @@ export function addGenerateCommand(program: Command): void {
   addFlags(command, generateSchema).action(async () => {
     const settings = parseSettings(generateSchema, command.args, readConfig(command.opts()['config']))
     const { dataset_path, prompt } = settings
+    if ((dataset_path === undefined) === (prompt === undefined)) {
+      throw new UsageError('say --dataset_path FILE for many prompts, or --prompt TEXT for one')
+    }
     if (dataset_path !== undefined) {
       const { generateFile } = await import('../recipe/generate-file.ts')
       await showStages((world) => generateFile({ ...settings, dataset_path }, world), settings)

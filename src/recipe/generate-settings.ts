@@ -1,7 +1,7 @@
 /** @file The settings of sampling: those of a policy and its sampling, for every command that samples, and `generate`'s. */
 import { z } from 'zod'
-import { SPLITTERS } from '../text/steps.ts'
 import { serverFields } from './server-settings.ts'
+import { splitterField } from './splitter-field.ts'
 
 const ENDPOINTS = ['chat', 'completions'] as const
 export type Endpoint = (typeof ENDPOINTS)[number]
@@ -62,10 +62,7 @@ export const promptFields = {
     group: 'Prompts',
     description: 'where an answer is not marked as one, the last number is it, as GSM8K is often counted',
   }),
-  splitter: z
-    .enum(SPLITTERS)
-    .default('auto')
-    .meta({ group: 'Prompts', description: 'how a completion is cut into steps' }),
+  splitter: splitterField,
 }
 
 const fileFields = {
@@ -93,12 +90,7 @@ const fileFields = {
   json: z.boolean().default(false).meta({ group: 'Output', description: 'print JSON' }),
 }
 
-export const generateSchema = z
-  .strictObject({ ...policyFields, ...samplingFields, ...promptFields, ...fileFields })
-  .refine((settings) => (settings.prompt === undefined) !== (settings.dataset_path === undefined), {
-    path: ['dataset_path'],
-    message: 'say --dataset_path FILE for many prompts, or --prompt TEXT for one',
-  })
+export const generateSchema = z.strictObject({ ...policyFields, ...samplingFields, ...promptFields, ...fileFields })
 
 export type GenerateSettings = z.output<typeof generateSchema>
 

@@ -3,8 +3,8 @@ import { z } from 'zod'
 import type { CalibrationKind } from '../eval/calibration.ts'
 import { AGGREGATIONS } from '../judge/aggregate.ts'
 import type { ModeName } from '../judge/modes.ts'
-import { SPLITTERS } from '../text/steps.ts'
 import { serverFields } from './server-settings.ts'
+import { splitterField } from './splitter-field.ts'
 
 const count = z.number().int().positive()
 
@@ -81,10 +81,7 @@ const fileFields = {
     group: 'Data',
     description: 'folder of judgements.jsonl; what is in it is not judged again',
   }),
-  splitter: z
-    .enum(SPLITTERS)
-    .default('auto')
-    .meta({ group: 'Data', description: 'how a completion is cut into steps' }),
+  splitter: splitterField.meta({ ...splitterField.meta(), group: 'Data' }),
   limit: count.optional().meta({ group: 'Data', description: 'rows at most' }),
   batch_api: z.boolean().default(false).meta({
     group: 'Money and speed',

@@ -4,7 +4,6 @@ import { makeRow } from '../data/judge-row.ts'
 import type { Judgement } from '../data/judgement.ts'
 import type { Rollout } from '../data/rollout.ts'
 import type { StageEvent } from '../data/stage-events.ts'
-import type { SplitterName } from '../text/steps.ts'
 import { judgeFile, readJudgements } from './judge.ts'
 import { openJudge } from './judge-parts.ts'
 import type { JudgeSettings } from './judge-settings.ts'
@@ -12,7 +11,8 @@ import type { World } from './world.ts'
 
 export interface JudgeStage {
   readonly settings: JudgeSettings
-  readonly splitter: SplitterName
+  /** As `parseSplitter` reads it. */
+  readonly splitter: string
   /** The file of rollouts. */
   readonly path: string
   /** Where judgements go. */

@@ -13,6 +13,7 @@ import { findDataFile } from '../data/locate.ts'
 import { measurePanel } from '../eval/panel.ts'
 import { type AggregationName, aggregate } from '../judge/aggregate.ts'
 import type { StepVerdicts } from '../judge/port.ts'
+import { parseSplitter } from '../text/steps.ts'
 import { createMailbox, type Happening, inParallel, type Mailbox } from './in-parallel.ts'
 import { solutionsAtOnce } from './judge-batches.ts'
 import { type JudgeParts, openJudge } from './judge-parts.ts'
@@ -33,7 +34,7 @@ export async function loadRows({ dataset_path, splitter, limit, strict }: JudgeF
   const rows = new Map<string, JudgeRow>()
   const dropped = new Map<string, { count: number; example: string }>()
   let total = 0
-  for await (const read of readJudgeRows(file, splitter)) {
+  for await (const read of readJudgeRows(file, parseSplitter(splitter))) {
     if (rows.size === limit) break
     total++
     if ('row' in read) rows.set(read.row.id, read.row)

@@ -18,7 +18,7 @@ import {
 } from '../rollout/generator.ts'
 import { answersEqual } from '../text/answer/equal.ts'
 import { extractAnswer } from '../text/answer/extract.ts'
-import { type SplitterName, splitSteps } from '../text/steps.ts'
+import { parseSplitter, splitSteps } from '../text/steps.ts'
 import type { SamplingSettings } from './generate-settings.ts'
 import type { World } from './world.ts'
 
@@ -26,7 +26,8 @@ import type { World } from './world.ts'
 export interface Asking {
   readonly system_prompt?: string
   readonly answer_start: string
-  readonly splitter: SplitterName
+  /** As `parseSplitter` reads it. */
+  readonly splitter: string
   /** Where an answer is not marked as one, the last number is it. */
   readonly last_number?: boolean
 }
@@ -132,7 +133,7 @@ function makeRollout({ id, question }: Wanted, maker: string, completion: Comple
     sample,
     completion: text,
     ...(continued === '' ? {} : { given: continued.length }),
-    steps: splitSteps(text, asking.splitter).steps.map((step) => step.text),
+    steps: splitSteps(text, parseSplitter(asking.splitter)).steps.map((step) => step.text),
     finish: completion.finish,
     tokens: completion.tokens,
     answer: question.answer,
