@@ -13,6 +13,7 @@ import { loadTokenizer } from '../src/text/tokenizer.ts'
 import { listCheckpoints } from '../src/train/checkpoint.ts'
 import { buildCommand, type Finished } from './cli-run.ts'
 import { makeSite, outcome } from './run.ts'
+import { isSlow } from './slow.ts'
 
 const site = makeSite()
 afterAll(() => rmSync(site.folder, { recursive: true }))
@@ -523,6 +524,11 @@ describe.concurrent('help', () => {
   })
 })
 
+/** Each is a process of its own: a third of them here, all in the slow stage. */
+function sampled<T>(cases: readonly T[]): readonly T[] {
+  return cases.filter((_, at) => isSlow || at % 3 === 0)
+}
+
 describe('a command that cannot be understood exits with 2', () => {
   file('wrong.yaml', 'base_model: model\nmax_stepz: 3\n')
   const given = ['--base_model', 'model', '--dataset_path', STEPS]
@@ -553,7 +559,7 @@ describe('a command that cannot be understood exits with 2', () => {
     ],
     ['no path to inspect', ['data', 'inspect'], [/--dataset_path is missing/]],
   ]
-  test.concurrent.each(cases)('%s', async (_, args, says) => {
+  test.concurrent.each(sampled(cases))('%s', async (_, args, says) => {
     const ended = await command.run(args)
     expectRefusal(ended, 2, [...says, /See 'stepdpo --help'/])
     expect(ended.stdout).toBe('')
@@ -698,7 +704,7 @@ describe('what a user can mend exits with 1, and says what and where', () => {
     ['nothing to inspect', ['data', 'inspect', 'empty.jsonl'], [/empty\.jsonl: expected rows, found an empty file/]],
     ['a strict look at a bad row', ['data', 'inspect', halfRow, '--strict'], [/half-row\.jsonl:4: /]],
   ]
-  test.concurrent.each(cases)('%s', async (_, args, says) => {
+  test.concurrent.each(sampled(cases))('%s', async (_, args, says) => {
     expectRefusal(await command.run(args), 1, says)
   })
 

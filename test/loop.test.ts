@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { makeProblem, type Use } from '../demo/problems.ts'
 import type { RunEvent } from '../src/data/events.ts'
 import type { StageEvent } from '../src/data/stage-events.ts'
+import type { TrainInput } from '../src/recipe/config.ts'
 import { type Confirm, type LoopResult, runLoop } from '../src/recipe/run.ts'
 import { type RunSettings, runSchema } from '../src/recipe/run-settings.ts'
 import { trainOnAny } from '../src/recipe/train-any.ts'
@@ -99,6 +100,34 @@ describe('the loop', async () => {
     const counted = (answers?.gained.length ?? 0) + (answers?.lost.length ?? 0)
     expect(counted + (answers?.bothRight ?? 0) + (answers?.bothWrong ?? 0)).toBe(12)
     expect(result?.policy).toEqual({ base_model: calm.output_dir })
+  })
+
+  test('problems solved while it trains are as many as the evaluation solved with the same weights', async () => {
+    const input = {
+      base_model: 'demo/model',
+      dataset_path: join(calm.output_dir, 'round-1/pairs.jsonl'),
+      output_dir: join(folder, 'watched'),
+      use_lora: false,
+      max_steps: 1,
+      learning_rate: 1e-12,
+      eval_strategy: 'steps' as const,
+      eval_steps: 1,
+      eval_on_start: true,
+      eval_generate: 12,
+      eval_generate_path: measured,
+      eval_max_new_tokens: 100,
+      threads: 1,
+      report_to: [],
+    } satisfies TrainInput
+    const solved: number[] = []
+    for await (const event of trainOnAny(input, worldWith(), refuse)) {
+      if (event.type === 'evaluation-end') solved.push(event.metrics['eval_accuracy'])
+    }
+    const { answers } = comparison(result)
+    const right = (answers?.bothRight ?? 0) + (answers?.lost.length ?? 0)
+    expect(solved).toEqual([right / 12, right / 12])
+    const [line] = readFileSync(join(input.output_dir, 'stepdpo/generations/update-1.jsonl'), 'utf8').split('\n')
+    expect(JSON.parse(line)).toMatchObject({ finish: 'stop' })
   })
 
   test('run again does nothing again', async () => {
