@@ -137,10 +137,10 @@ describe.skipIf(!existsSync(smollm2) || !existsSync(fixture))('SmolLM2-135M-Inst
     }
   })
 
-  test('greedy tokens equal those of transformers: 8 of each text, all 40 in the slow stage', async () => {
+  test('greedy tokens equal those of transformers: 3 of each text, all 40 in the slow stage', async () => {
     const tokenizer = loadTokenizer(smollm2)
     for (const { prompt_ids, generated, text } of reference().greedy) {
-      const count = isSlow ? generated.length : 8
+      const count = isSlow ? generated.length : 3
       const options = { maxNewTokens: count, endIds: [] }
       const ids = await collect(decodeGreedily(decoder, prompt_ids, options))
       expect(ids).toEqual(generated.slice(0, count))

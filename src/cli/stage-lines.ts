@@ -50,13 +50,14 @@ export interface StageView {
 }
 
 export function openStageView(stream: OutputStream, { json, isLive }: { json: boolean; isLive: boolean }): StageView {
-  let shownAt = Number.NEGATIVE_INFINITY
+  const begin = isLive ? Number.NEGATIVE_INFINITY : 0 // in a pipe quick stages are their result
+  let shownAt = begin
   let hasLine = false
   const clear = (): string => (hasLine ? '\r\u001b[K' : '')
   const showProgress = (event: Progress): void => {
     const isLast = event.done === event.total
     if (!isLast && event.seconds - shownAt < (isLive ? REDRAW_SECONDS : SILENCE_SECONDS)) return
-    if (!isLive && isLast && shownAt === Number.NEGATIVE_INFINITY) return // it was quick: the result says all
+    if (!isLive && isLast && shownAt === begin) return
     shownAt = event.seconds
     const line = printable(progressLine(event, isLive))
     stream.write(isLive ? `${clear()}${line.slice(0, Math.max(20, (stream.columns || 80) - 1))}` : `${line}\n`)
@@ -66,7 +67,7 @@ export function openStageView(stream: OutputStream, { json, isLive }: { json: bo
     show: (event) => {
       if (json) return void stream.write(`${escapeControls(JSON.stringify(event))}\n`)
       if (event.type === 'stage-progress') return showProgress(event)
-      if (event.type === 'stage-begin') shownAt = Number.NEGATIVE_INFINITY
+      if (event.type === 'stage-begin') shownAt = begin
       for (const message of messagesOf(event)) {
         stream.write(`${clear()}${printable(message)}\n`)
         hasLine = false

@@ -1,10 +1,14 @@
 /** @file The settings of sampling: those of a policy and its sampling, for every command that samples, and `generate`'s. */
 import { z } from 'zod'
+import type { Storage } from '../model/decode.ts'
 import { serverFields } from './server-settings.ts'
 import { splitterField } from './splitter-field.ts'
 
 const ENDPOINTS = ['chat', 'completions'] as const
 export type Endpoint = (typeof ENDPOINTS)[number]
+
+/** Checked against the room that knows what they mean. */
+const dtypes = ['float32', 'int8', 'int4'] as const satisfies readonly Storage[]
 
 const count = z.number().int().positive()
 const text = z.string().overwrite((value) => value.replaceAll('\\n', '\n'))
@@ -21,6 +25,10 @@ export const policyFields = {
     }),
   adapter: z.string().optional().meta({ group: 'Model', description: 'PEFT folder' }),
   threads: count.optional().meta({ group: 'Model', description: 'of the processor; default all' }),
+  decode_dtype: z.enum(dtypes).default('float32').meta({
+    group: 'Model',
+    description: 'weights while decoding: int8 and int4 are faster for one sample and differ in some tokens',
+  }),
   batch_size: count.optional().meta({
     group: 'Model',
     description: 'completions that are decoded here at once; what they are does not depend on it',

@@ -28,7 +28,7 @@ export async function* generate(
   const { config, weights } = loadModel(settings.base_model)
   const machine = makeMachine(ortBackend({ threads: settings.threads ?? availableParallelism() }), config, weights)
   const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter, config)
-  const decoder = await openDecoder(machine, { adapter })
+  const decoder = await openDecoder(machine, { adapter, storage: settings.decode_dtype })
   try {
     const { prompt, max_new_tokens: maxNewTokens } = settings
     const ids = settings.raw ? tokenizer.rawPrompt(prompt) : tokenizer.chatPrompt([{ role: 'user', content: prompt }])

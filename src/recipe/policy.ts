@@ -23,14 +23,15 @@ export interface OpenPolicy {
   dispose(): Promise<void>
 }
 
-/** Completions at once, where nobody says: more make each token cheaper, until the cache of keys outgrows the processor's. */
-const BATCH_SIZE = 64
-
 /** Who samples, for people and in ids: the folder's name and the hash of all that it computes with. */
-export function policyName({ base_model, adapter }: Pick<PolicySettings, 'base_model' | 'adapter'>): string {
+export function policyName({
+  base_model,
+  adapter,
+  decode_dtype = 'float32',
+}: Pick<PolicySettings, 'base_model' | 'adapter'> & Partial<Pick<PolicySettings, 'decode_dtype'>>): string {
   const parts = [base_model, ...(adapter === undefined ? [] : [adapter])]
   const hash = sha256(parts.map(modelFingerprint).join(' ')).slice(0, 12)
-  return `${parts.map((path) => basename(resolve(path))).join('+')}@${hash}`
+  return `${parts.map((path) => basename(resolve(path))).join('+')}@${hash}${decode_dtype === 'float32' ? '' : `-${decode_dtype}`}`
 }
 
 /**
@@ -71,11 +72,12 @@ export async function openPolicy(settings: PolicySettings, world: World): Promis
 }
 
 async function openLocal(settings: PolicySettings): Promise<OpenPolicy> {
-  const { base_model, adapter, threads = availableParallelism(), batch_size = BATCH_SIZE } = settings
+  const { base_model, adapter, threads = availableParallelism(), batch_size } = settings
   const tokenizer = loadTokenizer(base_model)
   const { config, weights } = loadModel(base_model)
   const machine = makeMachine(ortBackend({ threads }), config, weights)
-  const options = adapter === undefined ? {} : { adapter: loadAdapter(adapter, config) }
+  const storage = settings.decode_dtype
+  const options = adapter === undefined ? { storage } : { storage, adapter: loadAdapter(adapter, config) }
   const decoder = await openDecoder(machine, options)
   const name = policyName(settings)
   return {

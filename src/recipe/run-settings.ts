@@ -47,6 +47,7 @@ export const runSchema = z.strictObject({
   yes: z.boolean().default(false).meta({ group: 'Loop', description: 'spend without asking' }),
   json: z.boolean().default(false).meta({ group: 'Loop', description: 'print events as JSON lines' }),
   batch_size: policyFields.batch_size,
+  decode_dtype: policyFields.decode_dtype,
   ...samplingFields,
   num_samples: samplingFields.num_samples.default(8),
   ...promptFields,

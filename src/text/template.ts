@@ -36,7 +36,7 @@ const MAX_PRODUCT = 1 << 26
 const MAX_WORK = 200_000
 const SIZE_PER_WORK = 64
 const MAX_RANGE = 10_000
-const DEADLINE_MS = 250
+const DEADLINE_MS = 100
 const MAX_MESSAGE_CHARACTERS = 500
 
 /**

@@ -13,7 +13,7 @@ import { isSlow } from '../slow.ts'
 import { capOf } from './caps.ts'
 
 /** Admissions for each cap that each process asks for. */
-const EACH = isSlow ? 5000 : 1000
+const EACH = isSlow ? 5000 : 300
 
 const freshFolder = folderMaker()
 const script = fileURLToPath(new URL('spender.ts', import.meta.url))

@@ -23,7 +23,7 @@ import { folderMaker } from '../folders.ts'
 import { isSlow } from '../slow.ts'
 import type { Served } from './server.ts'
 
-const STEPS = isSlow ? 5000 : 400
+const STEPS = isSlow ? 5000 : 120
 const CONCURRENCY = 32
 /** Waiting is this much shorter than it says. */
 const HASTE = 400
