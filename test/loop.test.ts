@@ -11,6 +11,8 @@ import { type Confirm, type LoopResult, runLoop } from '../src/recipe/run.ts'
 import { type RunSettings, runSchema } from '../src/recipe/run-settings.ts'
 import { trainOnAny } from '../src/recipe/train-any.ts'
 import type { World } from '../src/recipe/world.ts'
+import { labelSteps, seeQuestion } from './judge/answers.ts'
+import { startServer } from './judge/server.ts'
 import { isSlow } from './slow.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'stepdpo-loop-'))
@@ -190,6 +192,47 @@ test('a paid judge that nobody agrees to is not asked', async () => {
   await expect(drain()).rejects.toThrow(
     /nothing was spent\. judging asks openai:gpt-4 .*: \d+ requests, \$[\d.]+ at most: say --yes/,
   )
+})
+
+test('a paid judge has one cap for all stages, and the folder says what it was asked and what it cost', async () => {
+  const isFalse = (step: string): boolean => {
+    const [, left, sign, right, result] = /(\d+) ([+-]) (\d+) = (\d+)/.exec(step) ?? []
+    return left !== undefined && Number(left) + (sign === '+' ? 1 : -1) * Number(right) !== Number(result)
+  }
+  const server = await startServer({
+    answer: (asked) => labelSteps(seeQuestion(asked), (step) => (isFalse(step) ? 'incorrect' : 'correct')),
+  })
+  try {
+    const prices = join(folder, 'prices.yaml')
+    writeFileSync(prices, 'gpt-4: { input: 30, output: 60 }\n')
+    const judge = { reward_model: [`openai:gpt-4@${server.url}/v1`], prices, limit: 4, num_samples: 2, yes: true }
+    const world = { ...worldWith(), environment: { ...worldWith().environment, OPENAI_API_KEY: 'sk-loop-0123456789' } }
+    const spentBy = async (settings: RunSettings): Promise<number> => {
+      const run = runLoop(settings, world, { confirm: refuse, training: { report_to: [] } })
+      for (let next = await run.next(); !next.done; next = await run.next());
+      const lines = readFileSync(join(settings.output_dir, 'llm_usage.jsonl'), 'utf8').trimEnd().split('\n')
+      return lines.map((line) => JSON.parse(line).cost).reduce((sum, cost) => sum + cost, 0)
+    }
+    const all = await spentBy(settingsFor('uncapped', judge))
+    const stages = ['evaluation/judge', 'round-1/judge'].map((name) =>
+      JSON.parse(readFileSync(join(folder, 'uncapped', name, 'summary.json'), 'utf8')),
+    )
+    expect(all).toBeGreaterThan(stages[0].spent / 2)
+    expect(Math.max(...stages.map(({ spent }) => spent))).toBeCloseTo(all, 9) // each stage sees the money of all
+    rmSync(join(folder, 'cache'), { recursive: true })
+    // Each stage alone would be within it.
+    const cap = 0.6 * all
+    await spentBy(settingsFor('capped', { ...judge, max_cost: cap })).catch(() => {}) // perhaps no pair is left
+    const lines = readFileSync(join(folder, 'capped', 'llm_usage.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+    const spent = lines.map((line) => JSON.parse(line).cost).reduce((sum, cost) => sum + cost, 0)
+    expect(spent).toBeGreaterThan(0)
+    expect(spent).toBeLessThanOrEqual(cap)
+    expect(readFileSync(join(folder, 'capped', 'LLM_USAGE.md'), 'utf8')).toContain('gpt-4')
+  } finally {
+    await server.close()
+  }
 })
 
 test.skipIf(!isSlow)('train samples, judges and pairs where the data are problems alone', async () => {

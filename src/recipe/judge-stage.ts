@@ -80,8 +80,8 @@ export function judgementOf({ problem, steps }: Rollout, byId: ReadonlyMap<strin
 }
 
 /** Opens the judge and closes it: what is wrong with it is better known before an hour of sampling than after. */
-export async function tryJudge(settings: JudgeSettings, folder: string, world: World): Promise<void> {
-  const parts = await openJudge({ settings, world, run: folder, purpose: 'judge' })
+export async function tryJudge(settings: JudgeSettings, world: World): Promise<void> {
+  const parts = await openJudge({ settings, world, run: world.spender ?? '', purpose: 'judge' })
   await parts.close()
 }
 

@@ -115,12 +115,13 @@ export async function* judgeFile(settings: JudgeFileSettings, world: World): Asy
     const { rows, events } = await loadRows(settings)
     const mailbox: JudgeMailbox = createMailbox()
     const tellBatch = settings.batch_api ? (notice: JudgeEvent) => mailbox.put({ notice }) : undefined
-    const parts = await openJudge({ settings, world, run: folder, purpose: 'judge', tellBatch })
+    const run = world.spender ?? folder
+    const parts = await openJudge({ settings, world, run, purpose: 'judge', tellBatch })
     try {
       yield* judgeRows({ settings, world, folder, rows, parts, mailbox }, events)
     } finally {
       await parts.close()
-      if (!settings.dry_run) await writeUsageLog(folder, parts.ledger.path, folder)
+      if (!settings.dry_run) await writeUsageLog(folder, parts.ledger.path, run)
     }
   } finally {
     lock.release()

@@ -2,12 +2,14 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { cacheFolder } from '../base/cache-folder.ts'
 import { UserError } from '../base/errors.ts'
 import { writeDurably } from '../base/files.ts'
 import { sha256, sha256File } from '../base/hash.ts'
 import { parseJson } from '../base/lines.ts'
 import type { RunEvent } from '../data/events.ts'
 import type { StageEvent } from '../data/stage-events.ts'
+import { ledgerPath } from '../judge/ledger.ts'
 import { listCheckpoints } from '../train/checkpoint.ts'
 import type { TrainInput } from './config.ts'
 import { type Evaluation, evaluate } from './eval.ts'
@@ -26,6 +28,7 @@ import {
   trainSettingsOf,
 } from './run-settings.ts'
 import { train } from './train.ts'
+import { writeUsageLog } from './usage-log.ts'
 import type { World } from './world.ts'
 
 /** What was trained, and how it does; null without problems to measure on. */
@@ -55,7 +58,7 @@ const TRAINED = 'trained.json'
 export async function* runLoop(
   settings: RunSettings,
   world: World,
-  { confirm, training = {} }: LoopOptions,
+  options: LoopOptions,
 ): AsyncGenerator<StageEvent | RunEvent, LoopResult | undefined> {
   if (servedModel(settings.base_model) !== undefined) {
     throw new UserError(
@@ -64,7 +67,22 @@ export async function* runLoop(
   }
   const folder = resolve(settings.output_dir)
   mkdirSync(folder, { recursive: true })
-  await tryJudge(judgeSettingsOf(settings), folder, world)
+  try {
+    // One cap and one account for all that is judged, before, between and after.
+    return yield* runStages(settings, { ...world, spender: folder }, options)
+  } finally {
+    const ledger = ledgerPath(cacheFolder(world.environment))
+    if (existsSync(ledger)) await writeUsageLog(folder, ledger, folder)
+  }
+}
+
+async function* runStages(
+  settings: RunSettings,
+  world: World,
+  { confirm, training = {} }: LoopOptions,
+): AsyncGenerator<StageEvent | RunEvent, LoopResult | undefined> {
+  const folder = resolve(settings.output_dir)
+  await tryJudge(judgeSettingsOf(settings), world)
   yield* checkProblems(settings)
   let policy: Trained = { base_model: settings.base_model }
   const measured = settings.eval_dataset_path

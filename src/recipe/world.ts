@@ -8,6 +8,8 @@ export interface World {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Asks to save and stop. */
   readonly signal: AbortSignal
+  /** Whose money judges spend: one cap and one account for all stages of a longer recipe. Each folder's own without it. */
+  readonly spender?: string
   /** For long waiting; the system's without it. */
   readonly clock?: Clock
 }
