@@ -15,6 +15,7 @@ const count = z.number().int().positive()
 
 const { objective: _, precompute_ref_log_probs: __, ...preferenceFields } = objectiveFields
 const { max_length, max_row_tokens, pack } = dataFields
+const { check_leak: ___, ...loopPairFields } = pairFields
 
 export const runSchema = z.strictObject({
   base_model: policyFields.base_model,
@@ -53,11 +54,7 @@ export const runSchema = z.strictObject({
   ...promptFields,
   ...judgeStageFields,
   aggregations: evalFields.aggregations,
-  strategy: pairFields.strategy,
-  verify: pairFields.verify,
-  num_resamples: pairFields.num_resamples,
-  min_margin: pairFields.min_margin,
-  max_pairs_per_prompt: pairFields.max_pairs_per_prompt,
+  ...loopPairFields,
   ...preferenceFields,
   ...loraFields,
   ...trainingFields,
