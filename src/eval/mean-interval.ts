@@ -48,8 +48,8 @@ export function bootstrapMeans(columns: readonly Column[]): Estimate[] {
 }
 
 /** The mean of each column with the interval of its kind. */
-export function meanIntervals(columns: readonly Column[]): Estimate[] {
-  const resampled = columns.filter((column) => intervalKind(column) === 'bootstrap')
+export function meanIntervals(columns: readonly Column[], kinds = columns.map(intervalKind)): Estimate[] {
+  const resampled = columns.filter((_, at) => kinds[at] === 'bootstrap')
   const estimates = new Map(bootstrapMeans(resampled).map((estimate, at) => [resampled[at], estimate]))
   return columns.map((column) => estimates.get(column) ?? wilsonOf(column))
 }

@@ -71,7 +71,7 @@ function makeGroups(): EncodedGroup[] {
 
 const groups = makeGroups()
 const objective: Objective = {
-  lossType: 'sigmoid',
+  terms: [{ type: 'sigmoid', weight: 1 }],
   beta: 0.3,
   labelSmoothing: 0.1,
   packing: { packing: 'tree', maxRowTokens: 30 },

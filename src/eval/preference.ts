@@ -3,8 +3,8 @@ import type { EncodedGroup } from '../batch/encode.ts'
 import { type PackedRow, packGroups } from '../batch/pack.ts'
 import type { FedLayers } from '../model/forward.ts'
 import { scoreRow } from '../model/pass.ts'
-import { referenceLogps, sumLogps } from '../train/logps.ts'
-import { losses, marginOf, type PairLogps } from '../train/loss.ts'
+import { meanChosenTokens, pairLogps, referenceLogps, sumLogps } from '../train/logps.ts'
+import { marginOf, type PairLogps, weighLosses } from '../train/loss.ts'
 import { pairTotals } from '../train/metrics.ts'
 import type { Objective, Policy } from '../train/update.ts'
 import { type Cluster, clusterInterval } from './interval.ts'
@@ -51,24 +51,19 @@ export async function* evaluatePreferences(
   objective: Objective,
 ): AsyncGenerator<PreferenceProgress, Record<string, number>> {
   const problems = rowsByProblem(groups, objective)
-  const total = problems.reduce((count, { rows }) => count + rows.length, 0)
+  const all = problems.flatMap(({ rows }) => rows)
+  const meanTokens = meanChosenTokens(all)
+  const total = all.length
   const pairs: ScoredPair[] = []
   let done = 0
   for (const { problem, rows } of problems) {
     for (const packed of rows) {
       const reference = await referenceLogps(policy.reference, packed, policy.cache)
       const sums = sumLogps(packed, await scoreRow(policy.machine, packed.row, layers))
-      for (const { chosen, rejected, weight } of packed.pairs) {
-        const [referenceChosen, referenceRejected] = [reference[chosen], reference[rejected]]
-        pairs.push({
-          problem,
-          weight,
-          chosen: sums[chosen],
-          rejected: sums[rejected],
-          referenceChosen,
-          referenceRejected,
-        })
-      }
+      const logps = pairLogps(packed, sums, reference, meanTokens)
+      packed.pairs.forEach(({ weight }, at) => {
+        pairs.push({ ...logps[at], problem, weight })
+      })
       done++
       yield { done, total }
     }
@@ -78,7 +73,7 @@ export async function* evaluatePreferences(
 
 function metricsOf(pairs: readonly ScoredPair[], objective: Objective): Record<string, number> {
   const totals = pairTotals(objective.beta)
-  for (const pair of pairs) totals.add(pair, losses[objective.lossType](pair, objective).value, pair.weight)
+  for (const pair of pairs) totals.add(pair, weighLosses(objective.terms, pair, objective).value, pair.weight)
   const accuracy = share(pairs, (pair) => marginOf(pair, objective.beta) > 0)
   const untrained = share(pairs, (pair) => pair.referenceChosen > pair.referenceRejected)
   const plain = share(pairs, (pair) => pair.chosen > pair.rejected)

@@ -87,7 +87,9 @@ export function reportRollouts(
 
 function reportModel(model: ModelRollouts, figures: readonly Figure[]): ModelReport {
   const columns = columnsOf(figures.map(({ values }) => values))
-  const means = meanIntervals(columns)
+  // A number of steps or tokens that happens to be 1 everywhere is no share.
+  const kinds = columns.map((column, at) => (figures[at].unit === 'count' ? 'bootstrap' : intervalKind(column)))
+  const means = meanIntervals(columns, kinds)
   return {
     greedy: countRollouts(model.greedy, model.judgements),
     samples: countRollouts(model.samples, model.judgements),
@@ -96,7 +98,7 @@ function reportModel(model: ModelRollouts, figures: readonly Figure[]): ModelRep
       isExact,
       problems: values.size,
       mean: means[at],
-      interval: intervalKind(columns[at]),
+      interval: kinds[at],
     })),
   }
 }
