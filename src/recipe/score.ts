@@ -4,6 +4,7 @@ import { InputError } from '../base/errors.ts'
 import type { Row } from '../base/lines.ts'
 import { type Continuation, packContinuations } from '../batch/pack.ts'
 import { findDataFile } from '../data/locate.ts'
+import { promptIds } from '../data/prompt-ids.ts'
 import { readRows } from '../data/rows.ts'
 import type { Bad } from '../data/schema.ts'
 import { scoreRow as completionsOf, type ScoredCompletion } from '../data/score-row.ts'
@@ -57,11 +58,6 @@ function encodeCompletion({ prompt, completion }: ScoredCompletion, tokenizer: (
     isRendered ? tokenizer().encodeRenderedContinuation(text) : tokenizer().encodeContinuation(text)
   const content = typeof completion === 'string' ? encode(completion) : completion
   return { prefix: promptIds(prompt, tokenizer), content }
-}
-
-function promptIds(prompt: NonNullable<ScoredCompletion['prompt']>, tokenizer: () => Tokenizer): readonly number[] {
-  if (!('raw' in prompt)) return tokenizer().chatPrompt(prompt.messages)
-  return typeof prompt.raw === 'string' ? tokenizer().rawPrompt(prompt.raw) : prompt.raw
 }
 
 /** What a row asks to score, or why that cannot be done. */

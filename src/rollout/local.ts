@@ -4,6 +4,7 @@
  */
 import { UserError } from '../base/errors.ts'
 import { type Random, random } from '../base/random.ts'
+import { promptIds } from '../data/prompt-ids.ts'
 import type { FloatArray } from '../engine/backend.ts'
 import { argmax, type DecodedPrompt, type Decoder, type DecoderBatch } from '../model/decode.ts'
 import { cacheBytes } from '../model/decode-graph.ts'
@@ -116,7 +117,7 @@ function promptStarter(work: Work) {
   let known: { readonly key: string; readonly ids: readonly number[]; readonly prompt: DecodedPrompt } | undefined
   return async (request: GenerateRequest, place: number): Promise<Sequence | Completion> => {
     const key = JSON.stringify([request.prompt, request.continued])
-    const ids = known?.key === key ? known.ids : promptIds(work.policy, request)
+    const ids = known?.key === key ? known.ids : requestIds(work.policy, request)
     const sequence = beginSequence(work, request, ids)
     if (sequence.room <= 0) return complete(work, sequence, 'length')
     if (known?.key !== key) known = { key, ids, prompt: await decoder.prompt(ids) }
@@ -127,10 +128,10 @@ function promptStarter(work: Work) {
 }
 
 /** The tokens of prompt and what was written so far, as training joins them: each encoded for itself. */
-function promptIds({ decoder, tokenizer }: Policy, { id, prompt, continued }: GenerateRequest): readonly number[] {
+function requestIds({ decoder, tokenizer }: Policy, { id, prompt, continued }: GenerateRequest): readonly number[] {
   const isRendered = 'raw' in prompt
   const encode = isRendered ? tokenizer.encodeRenderedContinuation : tokenizer.encodeContinuation
-  const asked = isRendered ? rawIds(tokenizer, prompt.raw) : tokenizer.chatPrompt(prompt.messages)
+  const asked = promptIds(prompt, () => tokenizer)
   const ids = continued === '' ? asked : [...asked, ...encode(continued)]
   const { vocabularySize } = decoder.config
   const strange = ids.find((token) => !(token >= 0 && token < vocabularySize))
@@ -138,10 +139,6 @@ function promptIds({ decoder, tokenizer }: Policy, { id, prompt, continued }: Ge
     throw new UserError(`prompt ${id}: token id ${strange} is not in the vocabulary of ${vocabularySize}`)
   if (ids.length === 0) throw new UserError(`prompt ${id}: expected a token at least, found none`)
   return ids
-}
-
-function rawIds(tokenizer: Tokenizer, raw: string | readonly number[]): readonly number[] {
-  return typeof raw === 'string' ? tokenizer.rawPrompt(raw) : raw
 }
 
 function beginSequence(
