@@ -13,8 +13,9 @@ import { type Adapter, adaptedLayers, createAdapter } from '../model/lora.ts'
 import { makeMachine } from '../model/machine.ts'
 import { scoreRow, weightLayers } from '../model/pass.ts'
 import { sequenceRow } from '../model/row.ts'
+import type { LossType } from '../train/objective.ts'
 import { openReferenceCache } from '../train/reference.ts'
-import type { Objective } from '../train/update.ts'
+import type { PackedObjective } from '../train/update.ts'
 import { clusterInterval } from './interval.ts'
 import { evaluatePreferences, type PreferenceProgress } from './preference.ts'
 
@@ -70,7 +71,7 @@ function makeGroups(): EncodedGroup[] {
 }
 
 const groups = makeGroups()
-const objective: Objective = {
+const objective: PackedObjective = {
   terms: [{ type: 'sigmoid', weight: 1 }],
   beta: 0.3,
   labelSmoothing: 0.1,
@@ -79,7 +80,7 @@ const objective: Objective = {
 
 let evaluations = 0
 
-async function evaluate(adapter: Adapter) {
+async function evaluate(adapter: Adapter, own: PackedObjective = objective) {
   const cache = openReferenceCache(join(folder, `${evaluations++}.log`), undefined)
   const policy = {
     machine,
@@ -88,7 +89,7 @@ async function evaluate(adapter: Adapter) {
     cache,
     keeping: 'products',
   } as const
-  const steps = evaluatePreferences(policy, adaptedLayers(machine, adapter), groups, objective)
+  const steps = evaluatePreferences(policy, adaptedLayers(machine, adapter), groups, own)
   const seen: PreferenceProgress[] = []
   for (;;) {
     const step = await steps.next()
@@ -151,6 +152,23 @@ describe('an adapter that has learnt something', async () => {
       'eval_logps/rejected': mean(({ rejected }) => rejected),
     }
     for (const [name, value] of Object.entries(expected)) expect(metrics[name], name).toBeCloseTo(value, 4)
+  })
+
+  test('has the supervised loss of all chosen tokens, each pair by its weight, and that of a loss that compares pairs', async () => {
+    const evaluateWith = async (type: LossType) =>
+      (await evaluate(learnt(), { ...objective, terms: [{ type, weight: 1 }] })).metrics['eval_loss']
+    const tokenCount = groups
+      .flatMap(({ members, pairs: own }) => own.map(({ chosen, weight }) => weight * members[chosen].length))
+      .reduce((sum, count) => sum + count, 0)
+    expect(await evaluateWith('sft')).toBeCloseTo((-total * mean(({ chosen }) => chosen)) / tokenCount, 4)
+    // Each pair as often as it counts; both sides in their own order.
+    const sorted = (ratio: (pair: Pair) => number): number[] =>
+      pairs.flatMap((pair) => new Array<number>(pair.weight).fill(ratio(pair))).sort((a, b) => a - b)
+    const [chosen, rejected] = [sorted(chosenReward), sorted(rejectedReward)]
+    const margins = chosen.map((reward, at) => reward - rejected[at])
+    const loss = (z: number): number => 0.9 * Math.log1p(Math.exp(-z)) + 0.1 * Math.log1p(Math.exp(z))
+    const expected = margins.reduce((sum, z) => sum + loss(z), 0) / total
+    expect(await evaluateWith('aot_unpaired')).toBeCloseTo(expected, 4)
   })
 
   test('counts a tie as wrong everywhere, and apart', () => {

@@ -3,10 +3,12 @@ import type { EncodedGroup } from '../batch/encode.ts'
 import { type PackedRow, packGroups } from '../batch/pack.ts'
 import type { FedLayers } from '../model/forward.ts'
 import { scoreRow } from '../model/pass.ts'
+import type { WeightedPair } from '../train/batch-loss.ts'
 import { meanChosenTokens, pairLogps, referenceLogps, sumLogps } from '../train/logps.ts'
-import { marginOf, type PairLogps, weighLosses } from '../train/loss.ts'
+import { marginOf } from '../train/loss.ts'
 import { pairTotals } from '../train/metrics.ts'
-import type { Objective, Policy } from '../train/update.ts'
+import { lossesOf } from '../train/objective.ts'
+import type { PackedObjective, Policy } from '../train/update.ts'
 import { type Cluster, clusterInterval } from './interval.ts'
 
 export interface PreferenceProgress {
@@ -15,15 +17,14 @@ export interface PreferenceProgress {
 }
 
 /** A pair that was scored, with the problem it belongs to. */
-interface ScoredPair extends PairLogps {
+interface ScoredPair extends WeightedPair {
   readonly problem: string
-  readonly weight: number
 }
 
 /** Rows of whole problems, so that each pair knows its own. */
 function rowsByProblem(
   groups: readonly EncodedGroup[],
-  objective: Objective,
+  objective: PackedObjective,
 ): { problem: string; rows: PackedRow[] }[] {
   const problems = new Map<string, EncodedGroup[]>()
   for (const group of groups) problems.set(group.problem, [...(problems.get(group.problem) ?? []), group])
@@ -48,7 +49,7 @@ export async function* evaluatePreferences(
   policy: Policy,
   layers: FedLayers,
   groups: readonly EncodedGroup[],
-  objective: Objective,
+  objective: PackedObjective,
 ): AsyncGenerator<PreferenceProgress, Record<string, number>> {
   const problems = rowsByProblem(groups, objective)
   const all = problems.flatMap(({ rows }) => rows)
@@ -60,10 +61,7 @@ export async function* evaluatePreferences(
     for (const packed of rows) {
       const reference = await referenceLogps(policy.reference, packed, policy.cache)
       const sums = sumLogps(packed, await scoreRow(policy.machine, packed.row, layers))
-      const logps = pairLogps(packed, sums, reference, meanTokens)
-      packed.pairs.forEach(({ weight }, at) => {
-        pairs.push({ ...logps[at], problem, weight })
-      })
+      for (const pair of pairLogps(packed, sums, reference, meanTokens)) pairs.push({ ...pair, problem })
       done++
       yield { done, total }
     }
@@ -71,9 +69,9 @@ export async function* evaluatePreferences(
   return metricsOf(pairs, objective)
 }
 
-function metricsOf(pairs: readonly ScoredPair[], objective: Objective): Record<string, number> {
+function metricsOf(pairs: readonly ScoredPair[], objective: PackedObjective): Record<string, number> {
   const totals = pairTotals(objective.beta)
-  for (const pair of pairs) totals.add(pair, weighLosses(objective.terms, pair, objective).value, pair.weight)
+  for (const [at, { value }] of lossesOf(pairs, objective).entries()) totals.add(pairs[at], value)
   const accuracy = share(pairs, (pair) => marginOf(pair, objective.beta) > 0)
   const untrained = share(pairs, (pair) => pair.referenceChosen > pair.referenceRejected)
   const plain = share(pairs, (pair) => pair.chosen > pair.rejected)

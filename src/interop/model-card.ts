@@ -16,6 +16,7 @@ const SHOWN = [
   'objective',
   'beta',
   'loss_type',
+  'loss_weights',
   'label_smoothing',
   'learning_rate',
   'lr_scheduler_type',

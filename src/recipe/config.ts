@@ -6,15 +6,14 @@ import { z } from 'zod'
 import type { Packing } from '../batch/pack.ts'
 import type { NeutralPolicy } from '../data/labelled.ts'
 import type { GroupPairs } from '../pair/pairs.ts'
-import type { LossType } from '../train/loss.ts'
 import type { ScheduleType } from '../train/schedule.ts'
+import { lossFields, refuseLosses } from './loss-settings.ts'
 
 /** Choices in the order of help, checked against the types of the rooms that know what they mean. */
 const pairPolicies = ['all', 'best_worst', 'first'] as const satisfies readonly GroupPairs[]
 const neutralPolicies = ['drop', 'negative', 'positive'] as const satisfies readonly NeutralPolicy[]
 const objectives = ['step_dpo', 'sft'] as const
 const packings = ['tree', 'none'] as const satisfies readonly Packing[]
-const lossTypes = ['sigmoid'] as const satisfies readonly LossType[]
 const schedules = [
   'cosine',
   'linear',
@@ -101,13 +100,7 @@ export const objectiveFields = {
     group: 'Objective',
     description: 'preferences between steps, or supervised fine-tuning on demonstrations',
   }),
-  loss_type: z.enum(lossTypes).default('sigmoid').meta({ group: 'Objective', description: 'preference loss' }),
-  label_smoothing: z
-    .number()
-    .min(0)
-    .lt(0.5)
-    .default(0)
-    .meta({ group: 'Objective', description: 'cDPO: doubt in labels' }),
+  ...lossFields,
   precompute_ref_log_probs: z.boolean().default(false).meta({
     group: 'Objective',
     description: 'compute the reference before the first update, not batch by batch',
@@ -252,6 +245,7 @@ export const trainSchema = z
     path: ['precompute_ref_log_probs'],
     message: 'has no meaning with objective sft, which asks no reference',
   })
+  .superRefine(refuseLosses)
 
 export type TrainSettings = z.output<typeof trainSchema>
 export type TrainInput = z.input<typeof trainSchema>

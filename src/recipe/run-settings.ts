@@ -9,6 +9,7 @@ import {
   promptFields,
   samplingFields,
 } from './generate-settings.ts'
+import { refuseLosses } from './loss-settings.ts'
 import { judgeStageFields, type PairsSettings, pairFields, pairsSchema } from './pairs-settings.ts'
 
 const count = z.number().int().positive()
@@ -17,51 +18,53 @@ const { objective: _, precompute_ref_log_probs: __, ...preferenceFields } = obje
 const { max_length, max_row_tokens, pack } = dataFields
 const { check_leak: ___, ...loopPairFields } = pairFields
 
-export const runSchema = z.strictObject({
-  base_model: policyFields.base_model,
-  dataset_path: z
-    .string()
-    .min(1)
-    .meta({
+export const runSchema = z
+  .strictObject({
+    base_model: policyFields.base_model,
+    dataset_path: z
+      .string()
+      .min(1)
+      .meta({
+        group: 'Loop',
+        alias: ['dataset_name', 'data_path'],
+        description: 'problems to learn from: GSM8K, MATH, {prompt, answer} rows',
+      }),
+    eval_dataset_path: z
+      .string()
+      .optional()
+      .meta({ group: 'Loop', alias: ['eval_dataset_name'], description: 'problems to measure on, none of them above' }),
+    output_dir: z.string().min(1).default('./checkpoints/stepwise_dpo').meta({
       group: 'Loop',
-      alias: ['dataset_name', 'data_path'],
-      description: 'problems to learn from: GSM8K, MATH, {prompt, answer} rows',
+      description: 'folder of everything; the same command goes on with it',
     }),
-  eval_dataset_path: z
-    .string()
-    .optional()
-    .meta({ group: 'Loop', alias: ['eval_dataset_name'], description: 'problems to measure on, none of them above' }),
-  output_dir: z.string().min(1).default('./checkpoints/stepwise_dpo').meta({
-    group: 'Loop',
-    description: 'folder of everything; the same command goes on with it',
-  }),
-  rounds: count
-    .default(1)
-    .meta({ group: 'Loop', description: 'times that the new policy is sampled and trained again' }),
-  limit: count.optional().meta({ group: 'Loop', description: 'problems to learn from at most' }),
-  eval_limit: count.optional().meta({ group: 'Loop', description: 'problems to measure on at most' }),
-  eval_samples: evalFields.num_samples.meta({ ...evalFields.num_samples.meta(), group: 'Loop' }),
-  allow_leak: z.boolean().default(false).meta({
-    group: 'Loop',
-    description: 'go on although problems to measure on are learned from too',
-  }),
-  yes: z.boolean().default(false).meta({ group: 'Loop', description: 'spend without asking' }),
-  json: z.boolean().default(false).meta({ group: 'Loop', description: 'print events as JSON lines' }),
-  batch_size: policyFields.batch_size,
-  decode_dtype: policyFields.decode_dtype,
-  ...samplingFields,
-  num_samples: samplingFields.num_samples.default(8),
-  ...promptFields,
-  ...judgeStageFields,
-  aggregations: evalFields.aggregations,
-  ...loopPairFields,
-  ...preferenceFields,
-  ...loraFields,
-  ...trainingFields,
-  max_length,
-  max_row_tokens,
-  pack,
-})
+    rounds: count
+      .default(1)
+      .meta({ group: 'Loop', description: 'times that the new policy is sampled and trained again' }),
+    limit: count.optional().meta({ group: 'Loop', description: 'problems to learn from at most' }),
+    eval_limit: count.optional().meta({ group: 'Loop', description: 'problems to measure on at most' }),
+    eval_samples: evalFields.num_samples.meta({ ...evalFields.num_samples.meta(), group: 'Loop' }),
+    allow_leak: z.boolean().default(false).meta({
+      group: 'Loop',
+      description: 'go on although problems to measure on are learned from too',
+    }),
+    yes: z.boolean().default(false).meta({ group: 'Loop', description: 'spend without asking' }),
+    json: z.boolean().default(false).meta({ group: 'Loop', description: 'print events as JSON lines' }),
+    batch_size: policyFields.batch_size,
+    decode_dtype: policyFields.decode_dtype,
+    ...samplingFields,
+    num_samples: samplingFields.num_samples.default(8),
+    ...promptFields,
+    ...judgeStageFields,
+    aggregations: evalFields.aggregations,
+    ...loopPairFields,
+    ...preferenceFields,
+    ...loraFields,
+    ...trainingFields,
+    max_length,
+    max_row_tokens,
+    pack,
+  })
+  .superRefine(refuseLosses)
 
 export type RunSettings = z.output<typeof runSchema>
 

@@ -3,14 +3,15 @@ import type { EncodedGroup } from '../batch/encode.ts'
 import { type OrderOptions, updatesPerEpoch } from '../batch/order.ts'
 import type { LoopOptions } from '../train/loop.ts'
 import type { Identity } from '../train/state.ts'
-import type { Objective } from '../train/update.ts'
+import type { PackedObjective } from '../train/update.ts'
 import type { TrainSettings } from './config.ts'
 import { dataFingerprint, modelFingerprint } from './fingerprint.ts'
+import { lossTerms } from './loss-settings.ts'
 import type { Choices } from './train-parts.ts'
 
 export interface Plan {
   /** Of preferences; supervised fine-tuning uses its packing alone. */
-  readonly objective: Objective
+  readonly objective: PackedObjective
   readonly loop: LoopOptions
   readonly updatesPerEpoch: number
 }
@@ -38,7 +39,7 @@ export function planRun(settings: TrainSettings, groups: readonly EncodedGroup[]
   return {
     updatesPerEpoch: perEpoch,
     objective: {
-      lossType: settings.loss_type,
+      terms: lossTerms(settings),
       beta: settings.beta,
       labelSmoothing: settings.label_smoothing,
       packing: { packing: settings.pack, maxRowTokens: settings.max_row_tokens },

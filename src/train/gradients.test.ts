@@ -1,4 +1,4 @@
-/** The Step-DPO objective on six pairs against TRL: loss, metrics, log-probabilities and every LoRA gradient. */
+/** Every loss on six pairs against TRL: loss, metrics, log-probabilities and every LoRA gradient. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,17 +8,26 @@ import { random } from '../base/random.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
 import { ortBackend } from '../engine/session.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
-import { adapterLearner } from '../model/learner.ts'
+import { adapterLearner, type Learner } from '../model/learner.ts'
 import { loadModel } from '../model/load.ts'
 import { makeMachine } from '../model/machine.ts'
 import { zeroMoments } from './adamw.ts'
+import type { LossType, Objective } from './objective.ts'
 import { openReferenceCache } from './reference.ts'
-import { accumulateGradient, applyGradient, NotFiniteError } from './update.ts'
+import { accumulateGradient, applyGradient, NotFiniteError, type PackedObjective } from './update.ts'
 
 interface Reference {
   readonly beta: number
   readonly pairs: { prompt_ids: number[]; chosen_ids: number[]; rejected_ids: number[] }[]
-  readonly cases: Record<'sigmoid', { loss: number; metrics: Record<string, number> }>
+  readonly cases: Record<string, Case>
+}
+
+interface Case {
+  readonly loss_types: LossType[]
+  readonly loss_weights: number[]
+  readonly label_smoothing: number
+  readonly loss: number
+  readonly metrics: Record<string, number>
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'stepdpo-gradients-'))
@@ -47,9 +56,23 @@ function freshCache() {
   return openReferenceCache(join(folder, String(++caches)), undefined)
 }
 
-function objectiveOf(packing: 'tree' | 'none') {
-  const { beta } = reference
-  return { lossType: 'sigmoid', beta, labelSmoothing: 0, packing: { packing, maxRowTokens: 256 } } as const
+function objectiveOf(packing: 'tree' | 'none', name = 'sigmoid'): PackedObjective {
+  const { loss_types, loss_weights, label_smoothing } = reference.cases[name]
+  return {
+    terms: loss_types.map((type, at) => ({ type, weight: loss_weights[at] })),
+    beta: reference.beta,
+    labelSmoothing: label_smoothing,
+    packing: { packing, maxRowTokens: 256 },
+  }
+}
+
+/** The largest relative error of the gradients of what learns. */
+function gradientError(learner: Learner, name: string): number {
+  const expected = oracleTensors(`dpo/llama/gradients/${name}.safetensors`)
+  expect(learner.parameters.map((parameter) => parameter.name).sort()).toEqual([...expected.keys()].sort())
+  return Math.max(
+    ...learner.parameters.map(({ name, gradient }) => relativeError(gradient, expected.get(name)?.data ?? [])),
+  )
 }
 
 test.each([
@@ -67,15 +90,71 @@ test.each([
       const close = Math.abs(metrics[name] - value) <= 1e-4 * Math.max(1, Math.abs(value))
       expect({ name, close }).toEqual({ name, close: true })
     }
-    const gradients = oracleTensors('dpo/llama/gradients/sigmoid.safetensors')
-    expect(policy.learner.parameters.map(({ name }) => name).sort()).toEqual([...gradients.keys()].sort())
-    for (const { name, gradient } of policy.learner.parameters) {
-      expect(relativeError(gradient, gradients.get(name)?.data ?? [])).toBeLessThan(1e-4)
-    }
+    expect(gradientError(policy.learner, 'sigmoid')).toBeLessThan(1e-4)
     policy.cache.close()
     await policy.machine.dispose()
   },
 )
+
+const names = [
+  'hinge',
+  'ipo',
+  'robust',
+  'exo_pair',
+  'nca_pair',
+  'bco_pair',
+  'sppo_hard',
+  'apo_zero',
+  'apo_down',
+  'discopop',
+  'sigmoid_norm',
+  'sft',
+  'sigmoid+sft',
+  'aot',
+  'aot_unpaired',
+  'aot+smoothing',
+]
+
+test('every loss has the loss and the gradients of TRL to 1e-4; in two microbatches they are the same', async () => {
+  const policy = startPolicy('products')
+  const whole = names.map((name) => ({ name, batches: [groups] }))
+  // Those that look at more than one pair.
+  const split = ['sigmoid+sft', 'aot_unpaired'].map((name) => ({
+    name,
+    batches: [groups.slice(0, 2), groups.slice(2)],
+  }))
+  for (const { name, batches } of [...whole, ...split]) {
+    const { metrics } = await accumulateGradient(policy, objectiveOf('tree', name), batches, '')
+    const { loss } = reference.cases[name]
+    const errors = { loss: Math.abs(metrics['loss'] / loss - 1), gradient: gradientError(policy.learner, name) }
+    expect(Math.max(errors.loss, errors.gradient), `${name}: ${JSON.stringify(errors)}`).toBeLessThan(1e-4)
+  }
+  policy.cache.close()
+  await policy.machine.dispose()
+})
+
+test('dropout draws the same for a row when it is compared with others and when it is learned from', async () => {
+  const { learner, ...policy } = startPolicy('products')
+  const { config } = loadModel(oraclePath('models/llama'))
+  const adapter = loadAdapter(oraclePath('dpo/llama/adapter'), config)
+  const settings = { ...adapter.settings, dropout: 0.3 }
+  const dropping = { ...policy, learner: adapterLearner(policy.machine, { ...adapter, settings }) }
+  const objective = objectiveOf('none')
+  const gradientOf = async (terms: Objective['terms']): Promise<number[]> => {
+    const batches = [groups.slice(0, 3), groups.slice(3)]
+    await accumulateGradient(dropping, { ...objective, terms }, batches, 'label')
+    return dropping.learner.parameters.flatMap(({ gradient }) => [...gradient])
+  }
+  const alone = await gradientOf([{ type: 'sigmoid', weight: 1 }])
+  // With a loss beside it that compares pairs, losses follow from a pass before; its own part is nothing here.
+  const compared = await gradientOf([
+    { type: 'sigmoid', weight: 1 },
+    { type: 'aot', weight: 0 },
+  ])
+  expect(relativeError(compared, alone)).toBeLessThan(1e-6)
+  policy.cache.close()
+  await policy.machine.dispose()
+})
 
 test('a number that is not finite, wherever it comes in, is named in the same update', async () => {
   const draw = random(0, 'injection')

@@ -1,8 +1,9 @@
 /** @file Log-probabilities of the continuations of packed rows under the policy and the reference. */
 
-import type { PackedRow } from '../batch/pack.ts'
+import { type PackedRow, pairCount } from '../batch/pack.ts'
 import type { Machine } from '../model/machine.ts'
 import { scoreRow, weightLayers } from '../model/pass.ts'
+import type { WeightedPair } from './batch-loss.ts'
 import { continuationKeys, type ReferenceCache } from './reference.ts'
 
 /** Σ of the log-probabilities of each continuation. */
@@ -27,4 +28,32 @@ export async function referenceLogps(machine: Machine, packed: PackedRow, cache:
     for (const value of logps) total += value
     return total
   })
+}
+
+/** What the losses of a row's pairs follow from, in their order. Log-probabilities are sums, by continuation. */
+export function pairLogps(
+  { pairs, continuations }: PackedRow,
+  policy: readonly number[],
+  reference: readonly number[],
+  meanChosenTokens: number,
+): WeightedPair[] {
+  return pairs.map(({ chosen, rejected, weight }) => ({
+    weight,
+    chosen: policy[chosen],
+    rejected: policy[rejected],
+    referenceChosen: reference[chosen],
+    referenceRejected: reference[rejected],
+    chosenTokens: continuations[chosen].length,
+    rejectedTokens: continuations[rejected].length,
+    meanChosenTokens,
+  }))
+}
+
+/** The tokens of a chosen side, in the mean over all pairs of some rows. */
+export function meanChosenTokens(rows: readonly PackedRow[]): number {
+  let total = 0
+  for (const { pairs, continuations } of rows) {
+    for (const { chosen, weight } of pairs) total += weight * continuations[chosen].length
+  }
+  return total / pairCount(rows)
 }

@@ -2,6 +2,7 @@
 
 import type { PackedRow } from '../batch/pack.ts'
 import type { TokenScores } from '../model/head-pass.ts'
+import type { WeightedPair } from './batch-loss.ts'
 import { marginOf, type PairLogps } from './loss.ts'
 
 /** Weighted sums over pairs. */
@@ -17,7 +18,7 @@ const pairMetrics = {
 }
 
 export interface PairTotals {
-  add(pair: PairLogps, loss: number, weight: number): void
+  add(pair: WeightedPair, loss: number): void
   /** Means over the pairs. */
   means(): Record<string, number>
 }
@@ -29,7 +30,8 @@ export function pairTotals(beta: number): PairTotals {
     totals.set(name, (totals.get(name) ?? 0) + value)
   }
   return {
-    add: (pair, loss, weight) => {
+    add: (pair, loss) => {
+      const { weight } = pair
       weights += weight
       count('loss', weight * loss)
       for (const [name, metric] of Object.entries(pairMetrics)) count(name, weight * metric(pair, beta))

@@ -71,7 +71,7 @@ describe.each(['lora', 'full'] as const)('TRL %s', (kind) => {
       const cache = openReferenceCache(join(folder, `${kind}-${packing}`), undefined)
       const policy = { machine, learner, reference: frozen, cache, keeping: 'products' } as const
       const objective = {
-        lossType: 'sigmoid',
+        terms: [{ type: 'sigmoid', weight: 1 }],
         beta: reference.beta,
         labelSmoothing: 0,
         packing: { packing, maxRowTokens: 256 },

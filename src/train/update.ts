@@ -6,11 +6,13 @@ import { type PackedRow, type PackOptions, packGroups, pairCount } from '../batc
 import type { Keeping } from '../model/forward.ts'
 import { clearGradients, type Learner } from '../model/learner.ts'
 import type { Machine } from '../model/machine.ts'
-import { backwardRow, forwardRow } from '../model/pass.ts'
+import { backwardRow, forwardRow, scoreRow } from '../model/pass.ts'
 import { type AdamOptions, adamStep, clipFactor, globalNorm, type Moments } from './adamw.ts'
-import { referenceLogps, sumLogps } from './logps.ts'
-import { type LossOptions, type LossType, losses } from './loss.ts'
+import type { WeightedPair } from './batch-loss.ts'
+import { meanChosenTokens, pairLogps, referenceLogps, sumLogps } from './logps.ts'
+import type { PairLoss } from './loss.ts'
 import { type PairTotals, pairTotals, type TokenTotals, tokenTotals } from './metrics.ts'
+import { comparesPairs, lossesOf, type Objective } from './objective.ts'
 import type { ReferenceCache } from './reference.ts'
 
 /** What turns groups into gradients. */
@@ -23,8 +25,7 @@ export interface Policy {
   readonly keeping: Exclude<Keeping, 'nothing'>
 }
 
-export interface Objective extends LossOptions {
-  readonly lossType: LossType
+export interface PackedObjective extends Objective {
   readonly packing: PackOptions
 }
 
@@ -40,11 +41,18 @@ export interface Gradient {
   readonly norm: number
 }
 
+/** A row of an update, with the name of what dropout draws for it. */
+interface LabelledRow {
+  readonly packed: PackedRow
+  readonly label: string
+}
+
 /** A gradient in the making. */
 interface Accumulation {
-  readonly objective: Objective
+  readonly objective: PackedObjective
   /** Pairs of the whole update. */
   readonly total: number
+  readonly meanChosenTokens: number
   readonly pairs: PairTotals
   readonly tokens: TokenTotals
 }
@@ -56,19 +64,31 @@ interface Accumulation {
  */
 export async function accumulateGradient(
   policy: Policy,
-  objective: Objective,
+  objective: PackedObjective,
   batches: readonly (readonly EncodedGroup[])[],
   label: string,
 ): Promise<Gradient> {
   clearGradients(policy.learner)
-  const packed = batches.map((groups) => packGroups(groups, objective.packing))
-  const total = packed.reduce((count, rows) => count + pairCount(rows), 0)
-  const accumulation = { objective, total, pairs: pairTotals(objective.beta), tokens: tokenTotals() }
+  const rows = batches.map((groups, batch) =>
+    packGroups(groups, objective.packing).map((packed, at) => ({ packed, label: `${label}.${batch}.${at}` })),
+  )
+  const all = rows.flat()
+  const everything = all.map(({ packed }) => packed)
+  const accumulation: Accumulation = {
+    objective,
+    total: pairCount(everything),
+    meanChosenTokens: meanChosenTokens(everything),
+    pairs: pairTotals(objective.beta),
+    tokens: tokenTotals(),
+  }
+  const losses = comparesPairs(objective.terms.map(({ type }) => type))
+    ? await compareRows(policy, accumulation, all)
+    : undefined
   let tokenCount = 0
-  for (const [batch, rows] of packed.entries()) {
-    for (const [at, row] of rows.entries()) {
-      await accumulateRow(policy, accumulation, row, `${label}.${batch}.${at}`)
-      tokenCount += row.row.ids.length
+  for (const batch of rows) {
+    for (const row of batch) {
+      await accumulateRow(policy, accumulation, row, losses?.get(row))
+      tokenCount += row.packed.row.ids.length
     }
     accumulation.tokens.endBatch()
   }
@@ -77,17 +97,42 @@ export async function accumulateGradient(
   return { metrics: { loss, grad_norm: norm, ...rest, ...accumulation.tokens.means() }, tokens: tokenCount, norm }
 }
 
+/** The losses of the pairs of each row, where they follow from the pairs of all rows: those are scored beforehand. */
+async function compareRows(
+  { machine, learner, reference, cache }: Policy,
+  { objective, meanChosenTokens }: Accumulation,
+  rows: readonly LabelledRow[],
+): Promise<ReadonlyMap<LabelledRow, readonly PairLoss[]>> {
+  const all: WeightedPair[] = []
+  for (const { packed, label } of rows) {
+    const known = await referenceLogps(reference, packed, cache)
+    const sums = sumLogps(packed, await scoreRow(machine, packed.row, learner.layers(label)))
+    all.push(...pairLogps(packed, sums, known, meanChosenTokens))
+  }
+  const losses = lossesOf(all, objective)
+  const byRow = new Map<LabelledRow, readonly PairLoss[]>()
+  let start = 0
+  for (const row of rows) {
+    const end = start + row.packed.pairs.length
+    byRow.set(row, losses.slice(start, end))
+    start = end
+  }
+  return byRow
+}
+
+/** Adds the gradient of a row. `compared` are the losses of its pairs, where they follow from other rows too. */
 async function accumulateRow(
   policy: Policy,
   accumulation: Accumulation,
-  packed: PackedRow,
-  label: string,
+  { packed, label }: LabelledRow,
+  compared: readonly PairLoss[] | undefined,
 ): Promise<void> {
   const { machine, learner, keeping } = policy
   const reference = await referenceLogps(policy.reference, packed, policy.cache)
   const pass = await forwardRow(machine, packed.row, learner.layers(label), keeping)
   accumulation.tokens.add(packed, pass.scores)
-  const dSums = lossGradient(accumulation, packed, sumLogps(packed, pass.scores.logps), reference)
+  const pairs = pairLogps(packed, sumLogps(packed, pass.scores.logps), reference, accumulation.meanChosenTokens)
+  const dSums = lossGradient(accumulation, packed, pairs, compared ?? lossesOf(pairs, accumulation.objective))
   const dLogps = machine.backend.allocate(packed.row.scored.length)
   packed.continuations.forEach((tokens, at) => {
     for (const token of tokens) dLogps[token] += dSums[at]
@@ -95,25 +140,19 @@ async function accumulateRow(
   await backwardRow(machine, pass, dLogps, learner.gradients)
 }
 
-/** d loss / d summed log-probability of each continuation of a row. */
+/** d loss / d summed log-probability of each continuation of a row, given the losses of its pairs. */
 function lossGradient(
-  { objective, total, pairs }: Accumulation,
+  { total, pairs: totals }: Accumulation,
   packed: PackedRow,
-  policy: readonly number[],
-  reference: readonly number[],
+  pairs: readonly WeightedPair[],
+  losses: readonly PairLoss[],
 ): number[] {
-  const dSums = policy.map(() => 0)
-  for (const { chosen, rejected, weight } of packed.pairs) {
-    const pair = {
-      chosen: policy[chosen],
-      rejected: policy[rejected],
-      referenceChosen: reference[chosen],
-      referenceRejected: reference[rejected],
-    }
-    const { value, dChosen, dRejected } = losses[objective.lossType](pair, objective)
-    const flaw = flawOf({ ...pair, loss: value })
+  const dSums = packed.continuations.map(() => 0)
+  for (const [at, { chosen, rejected, weight }] of packed.pairs.entries()) {
+    const { value, dChosen, dRejected } = losses[at]
+    const flaw = flawOf({ ...pairs[at], loss: value })
     if (flaw !== undefined) throw new NotFiniteError(flaw)
-    pairs.add(pair, value, weight)
+    totals.add(pairs[at], value)
     dSums[chosen] += (weight / total) * dChosen
     dSums[rejected] += (weight / total) * dRejected
   }
