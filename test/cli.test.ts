@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, describe, expect, test } from 'vitest'
-import { inspectSchema, scoreSchema } from '../src/recipe/command-settings.ts'
+import { convertSchema, inspectSchema, scoreSchema } from '../src/recipe/command-settings.ts'
 import { trainSchema } from '../src/recipe/config.ts'
 import { generateSchema } from '../src/recipe/generate-settings.ts'
 import { packageVersion } from '../src/recipe/version.ts'
@@ -494,6 +494,7 @@ describe.concurrent('help', () => {
     [['score'], scoreSchema],
     [['generate'], generateSchema],
     [['data', 'inspect'], inspectSchema],
+    [['data', 'convert'], convertSchema],
   ] as const
 
   test.concurrent.each(commands)('of %j lists every setting', async (words, schema) => {

@@ -1,13 +1,14 @@
-/** @file `stepdpo data inspect`: what a data set holds and what its pairs would teach. */
+/** @file `stepdpo data`: what a data set holds and what its pairs would teach; the same for other trainers. */
 import type { Command } from 'commander'
-import { inspectSchema } from '../recipe/command-settings.ts'
+import { convertSchema, inspectSchema } from '../recipe/command-settings.ts'
+import { conversionJson, conversionLines } from './conversion.ts'
 import { addFlags } from './flags.ts'
 import { inspectionJson, inspectionLines } from './inspection.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
 import { wantsColours } from './terminal.ts'
 
-/** `data inspect PATH --flag …`: the path may stand without its flag. */
+/** `data inspect PATH --flag …`, `data convert PATH --flag …`: the path may stand without its flag. */
 function withPath(args: readonly string[]): readonly string[] {
   const [first, ...others] = args
   const isPath = first !== undefined && !first.startsWith('--') && !/^\w+=/.test(first)
@@ -15,7 +16,12 @@ function withPath(args: readonly string[]): readonly string[] {
 }
 
 export function addDataCommand(program: Command): void {
-  const data = program.command('data').description('look at data sets')
+  const data = program.command('data').description('look at data sets, convert them')
+  addInspectCommand(data)
+  addConvertCommand(data)
+}
+
+function addInspectCommand(data: Command): void {
   const command = data
     .command('inspect')
     .usage('PATH [options]')
@@ -33,6 +39,20 @@ export function addDataCommand(program: Command): void {
     // A terminal that does not know its size says 0.
     const width = isTTY && columns > 0 ? columns : undefined
     const lines = inspectionLines(inspection, settings, { colours, width })
+    process.stdout.write(`${lines.join('\n')}\n`)
+  })
+}
+
+function addConvertCommand(data: Command): void {
+  const command = data
+    .command('convert')
+    .usage('PATH --to NAME --output_path FILE [options]')
+    .description('the pairs of a data set as rows of TRL, Step-DPO, LLaMA-Factory or ms-swift')
+  addFlags(command, convertSchema).action(async () => {
+    const settings = parseSettings(convertSchema, withPath(command.args), readConfig(command.opts()['config']))
+    const { convert } = await import('../recipe/convert.ts')
+    const conversion = await convert(settings)
+    const lines = settings.json ? [conversionJson(conversion)] : conversionLines(conversion, settings)
     process.stdout.write(`${lines.join('\n')}\n`)
   })
 }

@@ -19,7 +19,7 @@ function percent(part: number, whole: number): string {
   return whole === 0 ? '0 %' : `${((100 * part) / whole).toFixed(1)} %`
 }
 
-function tallyLines(dropped: ReadonlyMap<string, Tally>, what: string): string[] {
+export function tallyLines(dropped: ReadonlyMap<string, Tally>, what: string): string[] {
   return [...dropped].map(
     ([reason, { count, places }]) =>
       `  dropped  ${showCount(count)} ${what}: ${reason} (first: ${places.slice(0, 1).map(showPlace).join()})`,

@@ -44,8 +44,27 @@ test('each format is known by its columns, and rows of other formats are none of
     [undefined, { id: 'gsm8k-0', problem: 'p', steps: ['a'], label: 1 }],
     [undefined, { prompt: 'p', completion: 'c', label: true }],
     [undefined, { question: 'q', system: 's', chosen: 'The a', rejected: 'The b' }],
-    [undefined, { conversations: [], chosen: {}, rejected: {} }],
+    ['llama-factory-sharegpt', { conversations: [], chosen: {}, rejected: {} }],
+    ['llama-factory-alpaca', { instruction: 'q', input: '', chosen: 'a', rejected: 'b' }],
+    ['ms-swift', { messages: [], rejected_response: 'b' }],
+    ['ms-swift', { messages: [], rejected_messages: [] }],
+    ['math-shepherd', { input: 'q Step 1: a ки', label: 'q', task: 'GSM8K' }],
+    ['rlhflow', { conversations: [user('q Step 1: a'), assistant('-')] }],
+    // What TRL reads, with the marks of `data convert`, is no line of pairs.jsonl, which has a prefix.
+    ['preference', { prompt: 'p', chosen: 'a', rejected: 'b', chosen_terminal: true, rejected_terminal: false }],
+    ['pairs', { prompt: 'p', prefix: '', chosen: 'a', rejected: 'b', chosen_terminal: true, rejected_terminal: false }],
+    // A score of a text, a chat, and an alpaca row without a choice.
     [undefined, { input: 'q Step 1: a', label: 'q', task: 'GSM8K' }],
+    [
+      undefined,
+      {
+        conversations: [
+          { from: 'human', value: 'q' },
+          { from: 'gpt', value: '+' },
+        ],
+      },
+    ],
+    [undefined, { instruction: 'q', input: '', output: 'a' }],
     [undefined, {}],
   ]
   for (const [name, row] of rows) expect(detectFormat(row)?.name, JSON.stringify(row)).toBe(name)

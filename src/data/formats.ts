@@ -1,12 +1,16 @@
 /** @file The formats of data sets, told apart by their columns. */
 import { readChatDemonstration, readCompletion, readSolution } from './demonstrations.ts'
 import type { Reading, ReadOptions } from './labelled.ts'
+import { readAlpacaRanking, readSharegptRanking } from './llama-factory.ts'
+import { readMathShepherd, STEP_MARK } from './math-shepherd.ts'
 import { readMathStepDpo } from './math-step-dpo.ts'
+import { readMsSwift } from './ms-swift.ts'
 import { readPair } from './pair-row.ts'
 import { readPreference } from './preference.ts'
 import { readPretokenised } from './pretokenised.ts'
 import { readPrm800k } from './prm800k.ts'
 import { readPrompts } from './prompts.ts'
+import { isSign, readRlhflow } from './rlhflow.ts'
 import { readStepwise } from './stepwise.ts'
 
 export type FormatName =
@@ -14,7 +18,12 @@ export type FormatName =
   | 'math-step-dpo'
   | 'pretokenised'
   | 'stepwise'
+  | 'math-shepherd'
+  | 'rlhflow'
   | 'preference'
+  | 'llama-factory-alpaca'
+  | 'llama-factory-sharegpt'
+  | 'ms-swift'
   | 'pairs'
   | 'prompts'
   | 'chat'
@@ -39,6 +48,9 @@ const OTHER_PROMPTS = ['problem', 'question', 'query', 'instruction', 'input', '
 /** Columns that say something of an answer. */
 const LABELS = ['chosen', 'rejected', 'completion', 'completions', 'steps', 'label', 'labels', 'conversations']
 
+/** Columns of what is rejected where the chosen answer ends a chat. */
+const REJECTED = ['rejected_response', 'rejected_messages']
+
 /** In the order in which they are tried: rows of an earlier one may match a later one too. */
 export const formats: readonly Format[] = [
   {
@@ -51,7 +63,7 @@ export const formats: readonly Format[] = [
   {
     name: 'pairs',
     columns: 'prompt, prefix, chosen, rejected, chosen_terminal, rejected_terminal',
-    matches: (row) => has(row, 'chosen', 'rejected', 'chosen_terminal', 'rejected_terminal'),
+    matches: (row) => has(row, 'prefix', 'chosen', 'rejected', 'chosen_terminal', 'rejected_terminal'),
     merges: false,
     read: readPair,
   },
@@ -77,11 +89,47 @@ export const formats: readonly Format[] = [
     read: readStepwise,
   },
   {
+    name: 'math-shepherd',
+    columns: 'input, label (texts with the mark ки)',
+    matches: ({ input, label }) => typeof input === 'string' && typeof label === 'string' && input.includes(STEP_MARK),
+    merges: true,
+    read: readMathShepherd,
+  },
+  {
+    name: 'rlhflow',
+    columns: 'conversations (answered + or -)',
+    matches: ({ conversations }) =>
+      Array.isArray(conversations) && isColumns(conversations[1]) && isSign(conversations[1].content),
+    merges: true,
+    read: readRlhflow,
+  },
+  {
     name: 'preference',
     columns: 'prompt, chosen, rejected',
     matches: (row) => has(row, 'chosen', 'rejected') && (has(row, 'prompt') || !hasAny(row, OTHER_PROMPTS)),
     merges: false,
     read: readPreference,
+  },
+  {
+    name: 'llama-factory-alpaca',
+    columns: 'instruction, input, chosen, rejected',
+    matches: (row) => has(row, 'instruction', 'chosen', 'rejected'),
+    merges: false,
+    read: readAlpacaRanking,
+  },
+  {
+    name: 'llama-factory-sharegpt',
+    columns: 'conversations, chosen, rejected',
+    matches: (row) => has(row, 'conversations', 'chosen', 'rejected'),
+    merges: false,
+    read: readSharegptRanking,
+  },
+  {
+    name: 'ms-swift',
+    columns: 'messages, rejected_response or rejected_messages',
+    matches: (row) => has(row, 'messages') && hasAny(row, REJECTED),
+    merges: false,
+    read: readMsSwift,
   },
   {
     name: 'prompts',
@@ -97,7 +145,7 @@ export const demonstrationFormats: readonly Format[] = [
   {
     name: 'chat',
     columns: 'messages',
-    matches: (row) => has(row, 'messages') && !hasAny(row, LABELS),
+    matches: (row) => has(row, 'messages') && !hasAny(row, [...LABELS, ...REJECTED]),
     merges: false,
     read: readChatDemonstration,
   },

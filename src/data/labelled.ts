@@ -8,7 +8,7 @@ export type NeutralPolicy = 'drop' | 'negative' | 'positive'
 
 export interface ReadOptions {
   readonly neutral: NeutralPolicy
-  /** Follows each step of PRM800K and stepwise rows. */
+  /** Follows each step of rows that keep their steps apart: PRM800K, stepwise, Math-Shepherd, RLHFlow. */
   readonly separator: string
 }
 
@@ -52,11 +52,45 @@ export function problemOf(prompt: Prompt): string {
   return asked.map(({ content }) => content).join('\n')
 }
 
-/** Two answers as a solution of one step, in which one was preferred. */
-export function labelAnswers({ prompt, chosen, rejected }: AnswerPair, terminal: boolean): LabelledRow {
+/** Whether each of two answers ends the solution. */
+export interface Ends {
+  readonly chosen: boolean
+  readonly rejected: boolean
+}
+
+/**
+ * Two answers as a solution of one step, in which one was preferred. Where the last message of the prompt is of the
+ * assistant, both go on from it: it is the step before, and its turn is not closed (TRL's `continue_final_message`).
+ */
+export function labelAnswers({ prompt, chosen, rejected }: AnswerPair, ends: Ends): LabelledRow {
   const candidates = [
-    { content: chosen, rating: 1, terminal },
-    { content: rejected, rating: -1, terminal },
+    { content: chosen, rating: 1, terminal: ends.chosen },
+    { content: rejected, rating: -1, terminal: ends.rejected },
   ]
-  return { prompt, separator: '', steps: [{ candidates, next: null }] }
+  const last = 'messages' in prompt ? prompt.messages.at(-1) : undefined
+  const isBegun = 'messages' in prompt && prompt.messages.length > 1 && last?.role === 'assistant'
+  const asked = isBegun ? { messages: prompt.messages.slice(0, -1) } : prompt
+  const before = isBegun && last.content !== '' ? [{ candidates: [], next: last.content }] : []
+  return { prompt: asked, separator: '', steps: [...before, { candidates, next: null }] }
+}
+
+/** One rated step of a solution. */
+export interface RatedStep {
+  readonly content: string
+  readonly rating: number
+}
+
+/**
+ * A solution with one labelled completion at each step. The last step ends it. Nothing goes on after a wrong step
+ * (rating ≤ 0): what follows it has a wrong prefix.
+ */
+export function labelSteps(prompt: Prompt, steps: readonly RatedStep[], separator: string): LabelledRow {
+  return {
+    prompt,
+    separator,
+    steps: steps.map(({ content, rating }, index) => ({
+      candidates: [{ content, rating, terminal: index === steps.length - 1 }],
+      next: rating > 0 ? content : null,
+    })),
+  }
 }

@@ -12,10 +12,23 @@ const schema = z.object({
   tools: list(z.unknown(), 0).nullish(),
 })
 
-/** Both answers are whole, so both end the solution. Raw text gets no template and no separator, as in TRL. */
+/** Raw text gets no template and no separator, as in TRL. */
 export function readPreference(value: unknown): Reading {
-  const answers = parsePreference(value)
-  return 'bad' in answers ? answers : { labelled: labelAnswers(answers, true) }
+  return labelEnds(parsePreference(value), value)
+}
+
+const marks = z.object({ chosen_terminal: z.boolean().nullish(), rejected_terminal: z.boolean().nullish() })
+
+/**
+ * The answers of a row whose trainer knows whole answers only: both end the solution, unless the columns
+ * `chosen_terminal` and `rejected_terminal`, which `data convert` writes, say otherwise.
+ */
+export function labelEnds(answers: AnswerPair | Bad, value: unknown): Reading {
+  if ('bad' in answers) return answers
+  const parsed = parseRow(marks, value)
+  if ('bad' in parsed) return parsed
+  const { chosen_terminal, rejected_terminal } = parsed.row
+  return { labelled: labelAnswers(answers, { chosen: chosen_terminal ?? true, rejected: rejected_terminal ?? true }) }
 }
 
 /**
@@ -37,7 +50,8 @@ export function parsePreference(value: unknown): AnswerPair | Bad {
   return prompt != null ? { prompt: { raw: prompt }, chosen, rejected } : fromTexts(chosen, rejected)
 }
 
-function fromMessages(
+/** Two answers to one prompt, all as messages. */
+export function fromMessages(
   prompt: readonly Message[],
   chosen: readonly Message[],
   rejected: readonly Message[],

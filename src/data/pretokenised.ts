@@ -8,7 +8,7 @@ const schema = z.object({ prompt_ids: tokenIds, chosen_ids: tokenIds, rejected_i
 /** Never terminal: whoever made the ids has put the end-of-turn token where it belongs. */
 export function readPretokenised(value: unknown): Reading {
   const answers = parsePretokenised(value)
-  return 'bad' in answers ? answers : { labelled: labelAnswers(answers, false) }
+  return 'bad' in answers ? answers : { labelled: labelAnswers(answers, { chosen: false, rejected: false }) }
 }
 
 export function parsePretokenised(value: unknown): AnswerPair | Bad {

@@ -1,6 +1,6 @@
 /** @file TRL's stepwise supervision rows: a prompt, the steps of one solution, a label for each. */
 import { z } from 'zod'
-import { type Reading, type ReadOptions, userPrompt } from './labelled.ts'
+import { labelSteps, type Reading, type ReadOptions, userPrompt } from './labelled.ts'
 import { list, parseRow, stepText } from './schema.ts'
 
 const MAX_STEPS = 1000
@@ -13,20 +13,14 @@ const schema = z
   })
   .refine(({ completions, labels }) => completions.length === labels.length, 'expected one label for each completion')
 
-/**
- * The solution with one labelled completion at each step. A boolean label is a rating of 1 or −1, a number is the
- * rating itself. The last step ends the solution. Nothing goes on after a wrong step (label ≤ 0): what follows it in
- * the row has a wrong prefix.
- */
+/** A boolean label is a rating of 1 or −1, a number is the rating itself. */
 export function readStepwise(value: unknown, options: ReadOptions): Reading {
   const parsed = parseRow(schema, value)
   if ('bad' in parsed) return parsed
   const { prompt, completions, labels } = parsed.row
   const steps = completions.map((content, index) => {
     const label = labels[index]
-    const rating = typeof label === 'number' ? label : label ? 1 : -1
-    const terminal = index === completions.length - 1
-    return { candidates: [{ content, rating, terminal }], next: rating > 0 ? content : null }
+    return { content, rating: typeof label === 'number' ? label : label ? 1 : -1 }
   })
-  return { labelled: { prompt: userPrompt(prompt), separator: options.separator, steps } }
+  return { labelled: labelSteps(userPrompt(prompt), steps, options.separator) }
 }

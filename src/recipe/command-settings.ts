@@ -1,5 +1,6 @@
-/** @file The settings of the small commands: score, generate, data inspect. */
+/** @file The settings of the small commands: score, generate, data inspect, data convert. */
 import { z } from 'zod'
+import { exportNames, unfinishedPolicies } from '../interop/export-pairs.ts'
 import { dataFields } from './config.ts'
 
 const count = z.number().int().positive()
@@ -59,3 +60,26 @@ export const inspectSchema = z.strictObject({
 })
 
 export type InspectSettings = z.output<typeof inspectSchema>
+
+export const convertSchema = z.strictObject({
+  dataset_path: inspectSchema.shape.dataset_path,
+  to: z.enum(exportNames).meta({ description: 'the trainer that reads the rows' }),
+  output_path: z.string().min(1).meta({ description: 'file to write, JSON lines' }),
+  unfinished: z.enum(unfinishedPolicies).default('drop').meta({
+    description: 'pairs that the trainer would end too early: left out, or written with columns that say so',
+  }),
+  base_model: z
+    .string()
+    .optional()
+    .meta({
+      description: 'for trl-tokens: the model whose tokenizer makes the tokens',
+      alias: ['model_name_or_path', 'model'],
+    }),
+  group_pairs,
+  neutral,
+  step_separator,
+  strict,
+  json: z.boolean().default(false).meta({ description: 'the report as one JSON object' }),
+})
+
+export type ConvertSettings = z.output<typeof convertSchema>
