@@ -66,6 +66,14 @@ const modelFields = {
       alias: ['judge'],
       description: 'judge of unlabelled data; not used where the data are labelled',
     }),
+  max_cost: z.number().min(0).optional().meta({
+    group: 'Model and data',
+    description: 'US dollars that the judge may cost at most',
+  }),
+  yes: z.boolean().default(false).meta({
+    group: 'Model and data',
+    description: 'spend on the judge without asking',
+  }),
 }
 
 export const dataFields = {

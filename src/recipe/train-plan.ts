@@ -75,6 +75,8 @@ const FREE: readonly string[] = [
   'eval_dataset_path',
   'output_dir',
   'reward_model',
+  'max_cost',
+  'yes',
   'strict',
   'check_leak',
   'precompute_ref_log_probs',

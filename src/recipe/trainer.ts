@@ -51,7 +51,7 @@ export class StepwiseDPOTrainer {
 
   /**
    * Runs the training; where the data are problems without solutions, samples, judges and pairs first. What the judge may
-   * cost is spent: set `max_cost` with `runLoop` where it must be limited. To stop it, give a world with a signal: the run
+   * cost is spent, up to `args.max_cost`. To stop it, give a world with a signal: the run
    * saves and ends with `run-interrupted`.
    */
   train(world: World = systemWorld()): AsyncGenerator<RunEvent | StageEvent> {
