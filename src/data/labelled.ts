@@ -1,6 +1,6 @@
 /** @file What a data format makes of a row: a labelled solution, or why there is none. Knows no format. */
 import { sha256 } from '../base/hash.ts'
-import type { Prompt, Segment } from './records.ts'
+import type { Member, Prompt, Segment } from './records.ts'
 import type { Bad } from './schema.ts'
 
 /** What becomes of PRM800K's rating 0: no member, a wrong step, or a correct one. */
@@ -13,9 +13,7 @@ export interface ReadOptions {
 }
 
 /** One labelled completion of a step, or the reason why it is left out. */
-export type Candidate =
-  | { readonly content: Segment; readonly rating: number; readonly terminal: boolean }
-  | { readonly dropped: string }
+export type Candidate = Omit<Member, 'count'> | { readonly dropped: string }
 
 export interface LabelledStep {
   readonly candidates: readonly Candidate[]

@@ -1,7 +1,8 @@
 /** @file A preference pair that we made, with where it comes from: a line of pairs.jsonl. `train` reads it. */
 import { z } from 'zod'
 import { type Reading, userPrompt } from './labelled.ts'
-import { parseRow, text, textOrMessages } from './schema.ts'
+import type { Member } from './records.ts'
+import { list, parseRow, text, textOrMessages } from './schema.ts'
 
 /** Where a side comes from. */
 const source = z.object({
@@ -11,6 +12,12 @@ const source = z.object({
   from: z.enum(['rollout', 'continuation']),
   /** The policy with its hash, and its sampling with the seed. */
   maker: z.string(),
+})
+
+/** The solution that a side begins, from the prefix on: its steps as they were written, and whether the last ends it. */
+const solution = z.object({
+  steps: list(z.object({ text, score: z.number().min(0).max(1).nullable(), weight: z.number().nullish() }), 10_000),
+  terminal: z.boolean(),
 })
 
 export const pairSchema = z.object({
@@ -31,6 +38,9 @@ export const pairSchema = z.object({
   /** Of the judge; null where it gave none. */
   chosen_score: z.number().nullable(),
   rejected_score: z.number().nullable(),
+  /** Where the solution goes on behind the side, or its steps are known: for objectives that look at whole solutions. */
+  chosen_solution: solution.nullish(),
+  rejected_solution: solution.nullish(),
   answer: z.string().nullable(),
   strategy: z.string(),
   provenance: z.object({
@@ -54,9 +64,10 @@ export function readPair(value: unknown): Reading {
   const parsed = parseRow(pairSchema, value)
   if ('bad' in parsed) return parsed
   const { prompt, prefix, chosen, rejected, chosen_terminal, rejected_terminal } = parsed.row
+  const { chosen_score, rejected_score, chosen_solution, rejected_solution } = parsed.row
   const candidates = [
-    { content: chosen, rating: 1, terminal: chosen_terminal },
-    { content: rejected, rating: -1, terminal: rejected_terminal },
+    { content: chosen, rating: 1, terminal: chosen_terminal, ...known(chosen_score, chosen_solution) },
+    { content: rejected, rating: -1, terminal: rejected_terminal, ...known(rejected_score, rejected_solution) },
   ]
   const before = prefix === '' ? [] : [{ candidates: [], next: prefix }]
   return {
@@ -65,5 +76,20 @@ export function readPair(value: unknown): Reading {
       separator: '',
       steps: [...before, { candidates, next: null }],
     },
+  }
+}
+
+type Whole = z.output<typeof solution>
+
+/** What a row knows of a side besides its text. */
+function known(score: number | null, whole: Whole | null | undefined): Pick<Member, 'score' | 'solution'> {
+  return {
+    ...(score !== null && { score }),
+    ...(whole != null && {
+      solution: {
+        steps: whole.steps.map(({ text: content, score, weight }) => ({ content, score, weight: weight ?? null })),
+        terminal: whole.terminal,
+      },
+    }),
   }
 }

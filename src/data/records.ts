@@ -12,6 +12,22 @@ export type Segment = string | readonly number[]
 /** The question given to the policy: messages for the chat template, or a segment that is taken as it is. */
 export type Prompt = { readonly messages: readonly Message[] } | { readonly raw: Segment }
 
+/** A step of a solution with what is known of it. */
+export interface SolutionStep {
+  readonly content: Segment
+  /** Of a judge, in [0, 1]; null where it gave none. */
+  readonly score: number | null
+  /** How much its log ratio counts with `--objective custom`; null where the row does not say. */
+  readonly weight: number | null
+}
+
+/** A solution from a group's prefix on, step by step. */
+export interface Solution {
+  readonly steps: readonly SolutionStep[]
+  /** Whether the last of its steps ends it. */
+  readonly terminal: boolean
+}
+
 /** One rated continuation of a group's prefix. */
 export interface Member {
   readonly content: Segment
@@ -21,6 +37,12 @@ export interface Member {
   readonly terminal: boolean
   /** How many labelled completions have this text: each counts in the pairs, its tokens are computed once. */
   readonly count: number
+  /** Of a judge, in [0, 1], where it gave one: margins, soft labels and weights follow from it. */
+  readonly score?: number
+  /** Where the content is token ids: how much each of them counts in the log-probability. Absent: all count once. */
+  readonly tokenWeights?: readonly number[]
+  /** What the content is the beginning of, where the row has it. */
+  readonly solution?: Solution
 }
 
 /** One prefix with its rated continuations, the native unit of training. */

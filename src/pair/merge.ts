@@ -5,9 +5,7 @@ import type { Group, Member, Prompt, Segment } from '../data/records.ts'
 import { type Tallies, tally } from './tally.ts'
 
 /** A member whose copies may still come. */
-interface Draft {
-  readonly content: Segment
-  readonly rating: number
+interface Draft extends Omit<Member, 'terminal' | 'count'> {
   terminal: boolean
   count: number
   /** A copy has another rating. */
