@@ -2,9 +2,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Group } from '../data/records.ts'
-import { type EncodedGroup, type EncodeOptions, type Encoder, encodeGroups } from './encode.ts'
+import { type EncodedGroup, type EncodeOptions, encodeGroups } from './encode.ts'
 import { epochOrder, type OrderOptions, updateBatches, updatesPerEpoch } from './order.ts'
 import { type PackedRow, packGroups, pairCount } from './pack.ts'
+import type { Encoder } from './pieces.ts'
 import { insertTokens, makeTree, shrinkTo } from './tree.ts'
 
 /** A letter is a token; BOS is 1, the end of a turn 2, a newline 10. */

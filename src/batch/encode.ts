@@ -2,19 +2,21 @@
  * @file Groups → token ids. Pieces are encoded each for itself and joined, so that the boundary between prefix and step
  * is where the group says, no token of the prefix is scored, and siblings share their prefix to the last token.
  */
-import { UserError } from '../base/errors.ts'
-import type { Group, Prompt, Segment } from '../data/records.ts'
+import type { Group, Member } from '../data/records.ts'
 import { type GroupPair, type GroupPairs, groupPairs } from '../pair/pairs.ts'
 import { type Tallies, tally } from '../pair/tally.ts'
-import type { Tokenizer } from '../text/tokenizer.ts'
+import { type Encoder, type Ids, type PieceEncoder, pieceEncoder } from './pieces.ts'
+import { comparedPrefix, type RoleWeights, type StepObjective, sidePieces, weighSteps } from './step-weights.ts'
 
-export type Ids = readonly number[]
-
-/** What encoding needs of a tokenizer. */
-export type Encoder = Pick<
-  Tokenizer,
-  'chatPrompt' | 'rawPrompt' | 'encodeContinuation' | 'encodeRenderedContinuation' | 'endOfTurnId'
->
+/** What is known of a member beside its tokens. */
+export interface MemberDetails {
+  readonly rating: number
+  readonly count: number
+  /** Where each of its steps ends among its tokens. */
+  readonly stepEnds: readonly number[]
+  /** How much each token counts where the member is chosen, and where it is rejected; undefined: all once. */
+  readonly weights?: RoleWeights
+}
 
 export interface EncodedGroup {
   readonly problem: string
@@ -24,6 +26,10 @@ export interface EncodedGroup {
   readonly members: readonly Ids[]
   /** Indices of members. */
   readonly pairs: readonly GroupPair[]
+  /** Of each member; undefined: each is one step, and its tokens count once. */
+  readonly details?: readonly MemberDetails[]
+  /** Steps of the solution before the first of a member; undefined: none. */
+  readonly stepsBefore?: number
 }
 
 export interface EncodeOptions {
@@ -36,7 +42,16 @@ export interface EncodeOptions {
   readonly pairs: GroupPairs
   /** Token ids below it are known to the model. */
   readonly vocabularySize: number
+  /** Default: `step_dpo`. */
+  readonly objective?: StepObjective
+  /** How sharply `full_step_dpo` tells steps apart by their scores. */
+  readonly stepTemperature?: number
+  /** Whether a group is compared as a whole, so that it must fit one row. */
+  readonly wholeGroups?: boolean
 }
+
+/** Of the authors' code of Full-Step-DPO. */
+const STEP_TEMPERATURE = 0.5
 
 export interface EncodedData {
   readonly groups: readonly EncodedGroup[]
@@ -44,54 +59,6 @@ export interface EncodedData {
   readonly dropped: Tallies
   /** Groups whose oldest steps were cut. */
   readonly truncated: number
-}
-
-const CACHE_SIZE = 50_000
-
-/** Remembers what pieces of text became: the steps of a solution come again in every group below it. */
-function remember(encode: (text: string) => number[]): (text: string) => number[] {
-  const known = new Map<string, number[]>()
-  return (text) => {
-    const before = known.get(text)
-    if (before !== undefined) return before
-    const ids = encode(text)
-    if (known.size >= CACHE_SIZE) known.clear()
-    known.set(text, ids)
-    return ids
-  }
-}
-
-/** Encodes the pieces of groups. */
-interface PieceEncoder {
-  prompt(prompt: Prompt): Ids
-  /** A piece after others, with what follows it. */
-  piece(group: Group, content: Segment, terminal: boolean): Ids
-}
-
-function pieceEncoder(encoder: Encoder | undefined): PieceEncoder {
-  const need = (): Encoder => {
-    if (encoder !== undefined) return encoder
-    throw new UserError('these rows hold text, and the base model has no tokenizer: only rows of token ids can be used')
-  }
-  const plain = remember((text) => need().encodeContinuation(text))
-  const rendered = remember((text) => need().encodeRenderedContinuation(text))
-  const chat = remember((json) => need().chatPrompt(JSON.parse(json)))
-  const raw = remember((text) => need().rawPrompt(text))
-  return {
-    prompt: (prompt) => {
-      if ('messages' in prompt) return chat(JSON.stringify(prompt.messages))
-      return typeof prompt.raw === 'string' ? raw(prompt.raw) : prompt.raw
-    },
-    piece: ({ prompt, separator }, content, terminal) => {
-      if (typeof content !== 'string') return content
-      // A row of plain text was rendered by its maker, who may have written the template's tokens out.
-      const encode = 'raw' in prompt ? rendered : plain
-      if (!terminal) return encode(content + separator)
-      const ids = encode(content)
-      const end = need().endOfTurnId
-      return end === undefined || ids.at(-1) === end ? ids : [...ids, end]
-    },
-  }
 }
 
 /** The prefix without its oldest steps, so that it is at most `room` tokens long; undefined where the prompt is longer. */
@@ -132,7 +99,51 @@ function strangeId(pieces: readonly Ids[], vocabularySize: number): string | und
   return undefined
 }
 
-/** The tokens of all groups, and what was left out. */
+/** A member in tokens. One with a flaw cannot be used, and has none. */
+interface EncodedMember {
+  readonly ids: Ids
+  readonly details: MemberDetails
+  readonly flaw?: string
+}
+
+function encodeMember(group: Group, member: Member, pieces: PieceEncoder, options: EncodeOptions): EncodedMember {
+  const { rating, count, tokenWeights } = member
+  const { objective = 'step_dpo', stepTemperature = STEP_TEMPERATURE } = options
+  const side = sidePieces(group, member, objective)
+  const encoded = side.map(({ content, terminal }) => pieces.piece(group, content, terminal))
+  const steps = side.map(({ score, weight }, at) => ({ tokens: encoded[at].length, score, weight }))
+  const byStep = weighSteps(steps, objective, stepTemperature, tokenWeights !== undefined)
+  if (byStep !== undefined && 'flaw' in byStep) {
+    return { ids: [], details: { rating, count, stepEnds: [] }, flaw: byStep.flaw }
+  }
+  const kept = encoded.slice(0, byStep === undefined ? side.length : lastWeighed(byStep) + 1)
+  let end = 0
+  const details = {
+    rating,
+    count,
+    stepEnds: kept.map((step) => {
+      end += step.length
+      return end
+    }),
+  }
+  const ids = kept.flat()
+  if (byStep !== undefined) {
+    const spread = (weights: readonly number[]): number[] => kept.flatMap((step, at) => step.map(() => weights[at]))
+    return {
+      ids,
+      details: { ...details, weights: { chosen: spread(byStep.chosen), rejected: spread(byStep.rejected) } },
+    }
+  }
+  if (tokenWeights === undefined || side.length > 1) return { ids, details }
+  return { ids, details: { ...details, weights: { chosen: tokenWeights, rejected: tokenWeights } } }
+}
+
+/** The last step that counts: what follows it need not be computed. */
+function lastWeighed({ chosen, rejected }: RoleWeights): number {
+  return chosen.findLastIndex((weight, at) => weight !== 0 || rejected[at] !== 0)
+}
+
+/** The tokens of all groups as pairs, and what was left out. */
 export function encodeGroups(
   groups: readonly Group[],
   encoder: Encoder | undefined,
@@ -144,11 +155,20 @@ export function encodeGroups(
   let truncated = 0
   for (const group of groups) {
     const prompt = pieces.prompt(group.prompt)
-    const steps = group.prefix.map((step) => pieces.piece(group, step, false))
-    const members = group.members.map(({ content, terminal }) => pieces.piece(group, content, terminal))
-    const strange = strangeId([prompt, ...steps, ...members], options.vocabularySize)
+    const before = comparedPrefix(group, options.objective ?? 'step_dpo')
+    const steps = before.map((step) => pieces.piece(group, step, false))
+    const sides = group.members.map((member) => encodeMember(group, member, pieces, options))
+    const members = sides.map(({ ids }) => ids)
+    const prefixLength = prompt.length + steps.flat().length
+    const strange =
+      strangeId([prompt, ...steps, ...members], options.vocabularySize) ??
+      (options.wholeGroups === true ? wholeFlaw(members, prefixLength, options) : undefined)
     const pairs = groupPairs(group, options.pairs).filter(({ chosen, rejected, weight }) => {
-      const flaw = strange ?? flawOf(members[chosen], members[rejected], prompt.length, options)
+      const flaw =
+        strange ??
+        sides[chosen].flaw ??
+        sides[rejected].flaw ??
+        flawOf(members[chosen], members[rejected], prompt.length, options)
       if (flaw !== undefined) tally(dropped, flaw, group.place, weight)
       return flaw === undefined
     })
@@ -157,42 +177,63 @@ export function encodeGroups(
     const prefix = cutPrefix(prompt, steps, room)
     if (prefix === undefined) throw new Error(`${group.problem}: a pair that fits was cut`)
     if (prefix.length <= steps.length) truncated++
-    encoded.push({ problem: group.problem, prefix, members, pairs })
+    const details = sides.map((side) => side.details)
+    encoded.push({ problem: group.problem, prefix, members, pairs, details, stepsBefore: before.length })
   }
   return { groups: encoded, dropped, truncated }
 }
 
-/** The same of groups whose members are all to be learned; a member that is too long is left out, not its prompt cut. */
-export function encodeDemonstrations(
+/**
+ * The same of groups whose members are used one by one, in pairs or not: a member that is too long is left out, not its
+ * prompt cut. `isPaired` keeps the pairs of those that are left.
+ */
+export function encodeMembers(
   groups: readonly Group[],
   encoder: Encoder | undefined,
   options: EncodeOptions,
+  isPaired: boolean,
 ): EncodedData {
   const pieces = pieceEncoder(encoder)
   const dropped: Tallies = new Map()
   const encoded: EncodedGroup[] = []
   for (const group of groups) {
-    const prefix = [pieces.prompt(group.prompt), ...group.prefix.map((step) => pieces.piece(group, step, false))]
+    const before = comparedPrefix(group, options.objective ?? 'step_dpo')
+    const prefix = [pieces.prompt(group.prompt), ...before.map((step) => pieces.piece(group, step, false))]
     const length = prefix.reduce((total, piece) => total + piece.length, 0)
-    const members = group.members.flatMap(({ content, terminal, count }) => {
-      const ids = pieces.piece(group, content, terminal)
-      const flaw = strangeId([...prefix, ids], options.vocabularySize) ?? demonstrationFlaw(ids, length, options)
-      if (flaw === undefined) return [ids]
-      tally(dropped, flaw, group.place, count)
+    const kept = group.members.flatMap((member) => {
+      const { ids, details, flaw: own } = encodeMember(group, member, pieces, options)
+      const flaw = own ?? strangeId([...prefix, ids], options.vocabularySize) ?? memberFlaw(ids, length, options)
+      if (flaw === undefined) return [{ member, ids, details }]
+      tally(dropped, flaw, group.place, member.count)
       return []
     })
-    if (members.length > 0) encoded.push({ problem: group.problem, prefix, members, pairs: [] })
+    if (kept.length === 0) continue
+    const left = { ...group, members: kept.map(({ member }) => member) }
+    encoded.push({
+      problem: group.problem,
+      prefix,
+      members: kept.map(({ ids }) => ids),
+      pairs: isPaired ? groupPairs(left, options.pairs) : [],
+      details: kept.map(({ details }) => details),
+      stepsBefore: before.length,
+    })
   }
   return { groups: encoded, dropped, truncated: 0 }
 }
 
-function demonstrationFlaw(ids: Ids, promptLength: number, options: EncodeOptions): string | undefined {
+function memberFlaw(ids: Ids, promptLength: number, options: EncodeOptions): string | undefined {
   if (ids.length === 0) return 'a completion without tokens'
   if (promptLength === 0) return 'a prompt without tokens'
   if (promptLength + ids.length > Math.min(options.maxLength, options.maxRowTokens)) {
     return `prompt and completion are longer than max_length ${options.maxLength} or max_row_tokens ${options.maxRowTokens}`
   }
   return undefined
+}
+
+/** Why a group cannot be compared as a whole, or undefined. */
+function wholeFlaw(members: readonly Ids[], prefixLength: number, { maxRowTokens }: EncodeOptions): string | undefined {
+  const tokens = prefixLength + members.flat().length
+  return tokens > maxRowTokens ? `all siblings together are longer than max_row_tokens ${maxRowTokens}` : undefined
 }
 
 /** The tokens that are left for the prefix of a pair. */

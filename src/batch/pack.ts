@@ -4,7 +4,8 @@
  */
 import type { Row } from '../model/row.ts'
 import type { GroupPair } from '../pair/pairs.ts'
-import type { EncodedGroup, Ids } from './encode.ts'
+import type { EncodedGroup } from './encode.ts'
+import type { Ids } from './pieces.ts'
 import { insertTokens, makeTree, shrinkTo, type TokenTree } from './tree.ts'
 
 /** Trees of groups, or each side of each pair as a sequence of its own, as TRL has them. */
@@ -15,17 +16,21 @@ export interface PackOptions {
   readonly maxRowTokens: number
 }
 
-export interface PackedPair {
-  /** Indices of continuations. */
-  readonly chosen: number
-  readonly rejected: number
-  readonly weight: number
+/** A pair of a group. Its members are given as indices of continuations. */
+export type PackedPair = GroupPair
+
+/** The member of a group that a continuation is. */
+export interface Source {
+  readonly group: EncodedGroup
+  readonly member: number
 }
 
 export interface PackedRow {
   readonly row: Row
   /** For each continuation, its tokens as indices into `row.scored`, in order. */
   readonly continuations: readonly Int32Array[]
+  /** Of each continuation. */
+  readonly sources: readonly Source[]
   readonly pairs: readonly PackedPair[]
 }
 
@@ -33,11 +38,12 @@ export interface PackedRow {
 interface Planting {
   readonly tree: TokenTree
   readonly continuations: number[][]
+  readonly sources: Source[]
   readonly pairs: PackedPair[]
 }
 
 function startPlanting(): Planting {
-  return { tree: makeTree(), continuations: [], pairs: [] }
+  return { tree: makeTree(), continuations: [], sources: [], pairs: [] }
 }
 
 /**
@@ -45,11 +51,12 @@ function startPlanting(): Planting {
  * @returns the continuation that each became.
  */
 function plantMembers(
-  { tree, continuations }: Planting,
-  { prefix, members }: EncodedGroup,
+  { tree, continuations, sources }: Planting,
+  group: EncodedGroup,
   wanted: Iterable<number>,
   limit: number,
 ): ReadonlyMap<number, number> | undefined {
+  const { prefix, members } = group
   const size = tree.ids.length
   let below = -1
   for (const piece of prefix) below = insertTokens(tree, below, piece).at(-1) ?? below
@@ -59,7 +66,12 @@ function plantMembers(
     shrinkTo(tree, size)
     return undefined
   }
-  return new Map([...paths].map(([member, path]) => [member, continuations.push(path) - 1]))
+  return new Map(
+    [...paths].map(([member, path]) => {
+      sources.push({ group, member })
+      return [member, continuations.push(path) - 1]
+    }),
+  )
 }
 
 /** Adds pairs of a group; changes nothing and says no where the tree would grow over `limit`. */
@@ -67,10 +79,16 @@ function plant(planting: Planting, group: EncodedGroup, pairs: readonly GroupPai
   const wanted = new Set(pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]))
   const places = plantMembers(planting, group, wanted, limit)
   if (places === undefined) return false
-  for (const { chosen, rejected, weight } of pairs) {
-    planting.pairs.push({ chosen: places.get(chosen) ?? -1, rejected: places.get(rejected) ?? -1, weight })
-  }
+  plantPairs(planting, pairs, places)
   return true
+}
+
+/** Adds the pairs whose members both stand in the tree, given where. */
+function plantPairs(planting: Planting, pairs: readonly GroupPair[], places: ReadonlyMap<number, number>): void {
+  for (const pair of pairs) {
+    const [chosen, rejected] = [places.get(pair.chosen), places.get(pair.rejected)]
+    if (chosen !== undefined && rejected !== undefined) planting.pairs.push({ ...pair, chosen, rejected })
+  }
 }
 
 /** The trees of one problem. A group that fits no tree whole is spread over several, pair by pair. */
@@ -126,19 +144,20 @@ function layRow(trees: readonly Planting[]): PackedRow {
   return {
     row: { ids: Int32Array.from(ids), parents: Int32Array.from(parents), scored },
     continuations: nodes.map((path) => Int32Array.from(path, (node) => place.get(node) ?? -1)),
+    sources: trees.flatMap(({ sources }) => sources),
     pairs,
   }
 }
 
 /** A row with the two sides of one pair, each with its own prefix. */
-function layPair({ prefix, members }: EncodedGroup, { chosen, rejected, weight }: GroupPair): PackedRow {
-  const side = (member: Ids): Planting => {
-    const tree = makeTree()
-    const shared = insertTokens(tree, -1, prefix.flat())
-    return { tree, continuations: [insertTokens(tree, shared[shared.length - 1], member)], pairs: [] }
+function layPair(group: EncodedGroup, pair: GroupPair): PackedRow {
+  const side = (member: number): Planting => {
+    const planting = startPlanting()
+    plantMembers(planting, group, [member], Number.POSITIVE_INFINITY)
+    return planting
   }
-  const row = layRow([side(members[chosen]), side(members[rejected])])
-  return { ...row, pairs: [{ chosen: 0, rejected: 1, weight }] }
+  const row = layRow([side(pair.chosen), side(pair.rejected)])
+  return { ...row, pairs: [{ ...pair, chosen: 0, rejected: 1 }] }
 }
 
 /** The rows of some groups. Consecutive groups on one problem share trees. */
@@ -168,8 +187,8 @@ export interface Continuation {
 export function packContinuations(items: readonly Continuation[]): PackedRow {
   const planting = startPlanting()
   for (const { prefix, content } of items) {
-    const below = insertTokens(planting.tree, -1, prefix).at(-1) ?? -1
-    planting.continuations.push(insertTokens(planting.tree, below, content))
+    const group = { problem: '', prefix: [prefix], members: [content], pairs: [] }
+    plantMembers(planting, group, [0], Number.POSITIVE_INFINITY)
   }
   return layRow([planting])
 }
@@ -181,21 +200,29 @@ export function pairCount(rows: readonly { readonly pairs: readonly { readonly w
   return count
 }
 
-/** The rows of groups whose members are all to be learned: every member once, none in a pair. */
-export function packDemonstrations(groups: readonly EncodedGroup[], maxRowTokens: number): PackedRow[] {
+/** The rows of groups whose members are used one by one: every member once. Pairs stand where both sides share a tree. */
+export function packMembers(groups: readonly EncodedGroup[], maxRowTokens: number): PackedRow[] {
   const trees = [...byProblem(groups).values()].flatMap((own) => {
     const planted = [startPlanting()]
-    for (const group of own) {
-      for (const member of group.members.keys()) {
-        if (plantMembers(planted[planted.length - 1], group, [member], maxRowTokens) !== undefined) continue
-        const fresh = startPlanting()
-        if (plantMembers(fresh, group, [member], maxRowTokens) === undefined) {
-          throw new Error(`pack: a demonstration of ${group.problem} is longer than ${maxRowTokens} tokens`)
-        }
-        planted.push(fresh)
-      }
-    }
+    for (const group of own) plantOneByOne(planted, group, maxRowTokens)
     return planted.filter(({ continuations }) => continuations.length > 0)
   })
   return fillRows(trees, maxRowTokens).map(layRow)
+}
+
+/** Adds the members of a group to the last of some trees, and to further ones where it is full. */
+function plantOneByOne(planted: Planting[], group: EncodedGroup, limit: number): void {
+  let places = new Map<number, number>()
+  for (const member of group.members.keys()) {
+    let place = plantMembers(planted[planted.length - 1], group, [member], limit)
+    if (place === undefined) {
+      plantPairs(planted[planted.length - 1], group.pairs, places)
+      places = new Map()
+      planted.push(startPlanting())
+      place = plantMembers(planted[planted.length - 1], group, [member], limit)
+    }
+    if (place === undefined) throw new Error(`pack: a completion of ${group.problem} is longer than ${limit} tokens`)
+    for (const [at, continuation] of place) places.set(at, continuation)
+  }
+  plantPairs(planted[planted.length - 1], group.pairs, places)
 }

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { oracleJson, oraclePath } from '../../test/oracle.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
-import { packDemonstrations } from '../batch/pack.ts'
+import { packMembers } from '../batch/pack.ts'
 import { ortBackend } from '../engine/session.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import { adapterLearner } from '../model/learner.ts'
@@ -36,7 +36,7 @@ test('held-out rows are scored by the same loss', async () => {
   let step = await steps.next()
   let rows = 0
   for (; !step.done; step = await steps.next()) rows++
-  expect(rows).toBe(packDemonstrations(groups, 64).length)
+  expect(rows).toBe(packMembers(groups, 64).length)
   expect(Math.abs(step.value['eval_loss'] - reference.cases.sft.loss)).toBeLessThan(1e-5)
   expect(step.value['eval_tokens']).toBe(groups.flatMap(({ members }) => members).flat().length)
   await machine.dispose()

@@ -1,6 +1,6 @@
 /** @file How likely demonstrated tokens are under the policy, on held-out rows. */
 import type { EncodedGroup } from '../batch/encode.ts'
-import { packDemonstrations } from '../batch/pack.ts'
+import { packMembers } from '../batch/pack.ts'
 import type { FedLayers } from '../model/forward.ts'
 import type { Machine } from '../model/machine.ts'
 import { scoreRow } from '../model/pass.ts'
@@ -13,7 +13,7 @@ export async function* evaluateDemonstrations(
   groups: readonly EncodedGroup[],
   maxRowTokens: number,
 ): AsyncGenerator<PreferenceProgress, Record<string, number>> {
-  const rows = packDemonstrations(groups, maxRowTokens)
+  const rows = packMembers(groups, maxRowTokens)
   let [tokens, loss] = [0, 0]
   for (const [at, packed] of rows.entries()) {
     const logps = await scoreRow(machine, packed.row, layers)

@@ -1,7 +1,8 @@
 /** @file The groups of a training run: loaded, checked for leaks, split by problem and encoded. */
 import { showPlace, UserError } from '../base/errors.ts'
-import { type EncodedGroup, type Encoder, encodeDemonstrations, encodeGroups } from '../batch/encode.ts'
+import { type EncodedGroup, encodeGroups, encodeMembers } from '../batch/encode.ts'
 import { pairCount } from '../batch/pack.ts'
+import type { Encoder } from '../batch/pieces.ts'
 import type { RunEvent } from '../data/events.ts'
 import type { Group } from '../data/records.ts'
 import { type LoadedData, loadGroups, UnlabelledError } from '../pair/groups.ts'
@@ -127,8 +128,11 @@ export function* encodeTrainText(
     pairs: settings.group_pairs,
     vocabularySize: tokens,
   }
-  const encode = settings.objective === 'sft' ? encodeDemonstrations : encodeGroups
-  const [train, heldOut] = [text.train, text.heldOut].map((groups) => encode(groups, encoder, options))
+  const [train, heldOut] = [text.train, text.heldOut].map((groups) =>
+    settings.objective === 'sft'
+      ? encodeMembers(groups, encoder, options, false)
+      : encodeGroups(groups, encoder, options),
+  )
   for (const { dropped, groups } of [train, heldOut]) {
     yield* tallyEvents(
       dropped,

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { oracleJson, oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
-import { packDemonstrations } from '../batch/pack.ts'
+import { packMembers } from '../batch/pack.ts'
 import { ortBackend } from '../engine/session.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import { adapterLearner } from '../model/learner.ts'
@@ -48,15 +48,15 @@ test.each([
 
 test('members of one prefix share its tokens; one that fits no row is named', () => {
   const group: EncodedGroup = { problem: 'p', prefix: [[1, 2], [3]], members: [[4, 5], [4, 6], [7]], pairs: [] }
-  const [row, ...others] = packDemonstrations([group], 16)
+  const [row, ...others] = packMembers([group], 16)
   expect(others).toEqual([])
   expect(Array.from(row.row.ids)).toEqual([1, 2, 3, 4, 5, 6, 7])
   expect(row.pairs).toEqual([])
   expect(row.continuations.map((tokens) => Array.from(tokens, (at) => row.row.ids[row.row.scored[at]]))).toEqual(
     group.members,
   )
-  expect(packDemonstrations([group], 5).map(({ row }) => row.ids.length)).toEqual([5, 5, 4])
-  expect(() => packDemonstrations([group], 4)).toThrow('a demonstration of p is longer than 4 tokens')
+  expect(packMembers([group], 5).map(({ row }) => row.ids.length)).toEqual([5, 5, 4])
+  expect(() => packMembers([group], 4)).toThrow('a completion of p is longer than 4 tokens')
 })
 
 test('a weight that is not finite is named in the same update', async () => {

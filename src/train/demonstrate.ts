@@ -1,6 +1,6 @@
 /** @file Supervised fine-tuning: the gradient of the mean negative log-likelihood of demonstrated tokens. */
 import type { EncodedGroup } from '../batch/encode.ts'
-import { type PackedRow, packDemonstrations } from '../batch/pack.ts'
+import { type PackedRow, packMembers } from '../batch/pack.ts'
 import type { Keeping } from '../model/forward.ts'
 import { clearGradients, type Learner } from '../model/learner.ts'
 import type { Machine } from '../model/machine.ts'
@@ -27,7 +27,7 @@ export async function accumulateDemonstrations(
   label: string,
 ): Promise<Gradient> {
   clearGradients(learner)
-  const rows = batches.flatMap((groups) => packDemonstrations(groups, maxRowTokens))
+  const rows = batches.flatMap((groups) => packMembers(groups, maxRowTokens))
   const total = rows.reduce((count, row) => count + demonstratedTokens(row), 0)
   const totals = demonstrationTotals()
   let tokens = 0
