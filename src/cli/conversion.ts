@@ -1,5 +1,6 @@
 /** @file The report of `data convert`, as text and as JSON. */
 import { showPlace } from '../base/errors.ts'
+import { isMemberExport } from '../interop/export-rows.ts'
 import type { ConvertSettings } from '../recipe/command-settings.ts'
 import type { Conversion } from '../recipe/convert.ts'
 import { showCount } from './format.ts'
@@ -15,7 +16,7 @@ export function conversionLines(conversion: Conversion, { dataset_path, output_p
     ...counts.badRows.map(({ place, reason }) => `  bad      ${showPlace(place)}: ${reason}`),
     ...tallyLines(rowsDropped, 'rows'),
     ...tallyLines(counts.members.dropped, 'completions'),
-    `pairs        ${showCount(rows)} written as rows of ${to}: ${printableText(output_path)}`,
+    `${isMemberExport(to) ? 'completions' : 'pairs      '}  ${showCount(rows)} written as rows of ${to}: ${printableText(output_path)}`,
     ...tallyLines(dropped, 'pairs'),
     `end of text  ${printableText(note)}`,
   ]

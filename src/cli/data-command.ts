@@ -47,7 +47,7 @@ function addConvertCommand(data: Command): void {
   const command = data
     .command('convert')
     .usage('PATH --to NAME --output_path FILE [options]')
-    .description('the pairs of a data set as rows of TRL, Step-DPO, LLaMA-Factory or ms-swift')
+    .description('the pairs or completions of a data set as rows of other trainers')
   addFlags(command, convertSchema).action(async () => {
     const settings = parseSettings(convertSchema, withPath(command.args), readConfig(command.opts()['config']))
     const { convert } = await import('../recipe/convert.ts')

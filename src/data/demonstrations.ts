@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type LabelledRow, type Reading, userPrompt } from './labelled.ts'
 import type { Prompt } from './records.ts'
-import { messages, parseRow, text, textOrMessages } from './schema.ts'
+import { type Bad, messages, parseRow, text, textOrMessages } from './schema.ts'
 
 const chat = z.object({ messages })
 
@@ -19,20 +19,23 @@ export function readChatDemonstration(value: unknown): Reading {
 
 const completion = z.object({ prompt: textOrMessages, completion: textOrMessages })
 
-/** Text gets no template, as in TRL; messages do. */
 export function readCompletion(value: unknown): Reading {
+  const parsed = parseCompletion(value)
+  return 'bad' in parsed ? parsed : { labelled: demonstration(parsed.prompt, parsed.content) }
+}
+
+/** A prompt and what follows it. Text gets no template, as in TRL; messages do. */
+export function parseCompletion(value: unknown): { readonly prompt: Prompt; readonly content: string } | Bad {
   const parsed = parseRow(completion, value)
   if ('bad' in parsed) return parsed
   const { prompt, completion: answer } = parsed.row
-  if (typeof prompt === 'string' && typeof answer === 'string') {
-    return { labelled: demonstration({ raw: prompt }, answer) }
-  }
+  if (typeof prompt === 'string' && typeof answer === 'string') return { prompt: { raw: prompt }, content: answer }
   if (typeof prompt === 'string' || typeof answer === 'string') {
     return { bad: 'expected prompt and completion both as text, or both as messages' }
   }
   const isOne = answer.length === 1 && answer[0].role === 'assistant' && answer[0].content !== ''
   if (!isOne || prompt.length === 0) return { bad: 'expected messages, and one of the assistant as completion' }
-  return { labelled: demonstration({ messages: prompt }, answer[0].content) }
+  return { prompt: { messages: prompt }, content: answer[0].content }
 }
 
 const solution = z.object({

@@ -29,6 +29,13 @@ export type RunEvent =
   /** A checkpoint that was not resumed from; an older one is tried. */
   | Event<'checkpoint-damaged', { folder: string; reason: string }>
   | Event<'warning', { message: string }>
+  /** A sign in the metrics that training goes wrong, once until it was gone for a while; `remedy` names settings. */
+  | Event<'alarm-raised', { update: number; name: string; text: string; remedy: string }>
+  /** No improvement of `metric` for `waited` evaluations in a row. */
+  | Event<
+      'run-stopped-early',
+      { update: number; metric: string; waited: number; best?: { value: number; update: number } }
+    >
   /** Stopped by the user; `folder` is the checkpoint to resume from. */
   | Event<'run-interrupted', { update: number; folder: string }>
   | Event<'run-end', { update: number; seconds: number; metrics: Metrics; folder: string }>

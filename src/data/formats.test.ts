@@ -42,7 +42,15 @@ test('each format is known by its columns, and rows of other formats are none of
     // A table fills the columns a row lacks with null.
     ['prompts', { prompt: 'p', chosen: null, rejected: null }],
     [undefined, { id: 'gsm8k-0', problem: 'p', steps: ['a'], label: 1 }],
-    [undefined, { prompt: 'p', completion: 'c', label: true }],
+    ['unpaired', { prompt: 'p', completion: 'c', label: true }],
+    [undefined, { prompt: 'p', completion: 'c', label: 'good' }],
+    ['math-aps', { question: 'q', process: 's', label: ['+'] }],
+    ['omega-prm', { question: 'q', final_answer: '1', reasoning_steps: { text: 'q', mc_value: 1, children: [] } }],
+    [undefined, { question: 'q', process: 's', label: null, steps: [] }],
+    ['ultra-interact', { trajectory: [], chosen: 'a', rejected: 'b', id: 'x' }],
+    ['axolotl', { messages: [], chosen: {}, rejected: {} }],
+    ['preference', { prompt: 'p', messages: [], chosen: [], rejected: [] }],
+    ['pretokenised', { prompt_input_ids: [1], chosen_input_ids: [2], rejected_input_ids: [3] }],
     [undefined, { question: 'q', system: 's', chosen: 'The a', rejected: 'The b' }],
     ['llama-factory-sharegpt', { conversations: [], chosen: {}, rejected: {} }],
     ['llama-factory-alpaca', { instruction: 'q', input: '', chosen: 'a', rejected: 'b' }],
@@ -82,8 +90,8 @@ test('a prm800k row gives the rated completions of each step and goes on with th
   ]
   const { steps: read5, ...rest } = read(prm800k(steps))
   expect(rest).toEqual({ prompt: { messages: [user('1+1?')] }, separator: '\n' })
-  const good = (content: string) => ({ content, rating: 1, terminal: false })
-  const wrong = (content: string) => ({ content, rating: -1, terminal: false })
+  const good = (content: string) => ({ content, rating: 1, score: 1, terminal: false })
+  const wrong = (content: string) => ({ content, rating: -1, score: 0, terminal: false })
   expect(read5).toEqual([
     { candidates: [good('a'), wrong('b')], next: 'a' },
     { candidates: [wrong('c'), good('d')], next: 'd' },
@@ -111,10 +119,10 @@ test('a prm800k step is terminal when it carries the answer heading, and only CR
   const texts = ['so 2.\r\n\r\n# Answer\r\n\r\n2', '# Answer\n\n2', ' the # Answer\n\nis near \t', 'x\n# Answer\n\n2']
   const { steps } = read(prm800k([{ completions: texts.map((text) => rated(text, 1)) }]))
   expect(steps[0].candidates).toEqual([
-    { content: 'so 2.\n\n# Answer\n\n2', rating: 1, terminal: true },
-    { content: '# Answer\n\n2', rating: 1, terminal: true },
-    { content: ' the # Answer\n\nis near \t', rating: 1, terminal: false },
-    { content: 'x\n# Answer\n\n2', rating: 1, terminal: false },
+    { content: 'so 2.\n\n# Answer\n\n2', rating: 1, score: 1, terminal: true },
+    { content: '# Answer\n\n2', rating: 1, score: 1, terminal: true },
+    { content: ' the # Answer\n\nis near \t', rating: 1, score: 1, terminal: false },
+    { content: 'x\n# Answer\n\n2', rating: 1, score: 1, terminal: false },
   ])
 })
 
@@ -169,12 +177,13 @@ test('a math-step-dpo row has one prefix segment, and a side is terminal only wh
 
 test('a stepwise row gives one completion a step, and nothing goes on after a wrong one', () => {
   const row = (labels: unknown[]) => ({ prompt: 'p', completions: ['a', 'b', 'c'], labels })
-  const step = (content: string, rating: number, next: string | null) => ({
-    candidates: [{ content, rating, terminal: content === 'c' }],
-    next,
+  const step = (content: string, rating: number, score?: number) => ({
+    candidates: [{ content, rating, terminal: content === 'c', ...(score !== undefined && { score }) }],
+    next: rating > 0 ? content : null,
   })
-  expect(read(row([true, false, true])).steps).toEqual([step('a', 1, 'a'), step('b', -1, null), step('c', 1, 'c')])
-  expect(read(row([0.9, 0.2, 0])).steps).toEqual([step('a', 0.9, 'a'), step('b', 0.2, 'b'), step('c', 0, null)])
+  expect(read(row([true, false, true])).steps).toEqual([step('a', 1, 1), step('b', -1, 0), step('c', 1, 1)])
+  expect(read(row([0.9, 0.2, 0])).steps).toEqual([step('a', 0.9, 0.9), step('b', 0.2, 0.2), step('c', 0, 0)])
+  expect(read(row([1, -0.5, -1])).steps).toEqual([step('a', 1, 1), step('b', -0.5), step('c', -1)])
 })
 
 test('preference rows have the prompt and the answers that TRL takes out of them', () => {

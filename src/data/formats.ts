@@ -1,17 +1,24 @@
 /** @file The formats of data sets, told apart by their columns. */
+import { readAxolotl } from './axolotl.ts'
 import { readChatDemonstration, readCompletion, readSolution } from './demonstrations.ts'
 import type { Reading, ReadOptions } from './labelled.ts'
 import { readAlpacaRanking, readSharegptRanking } from './llama-factory.ts'
+import { readMathAps } from './math-aps.ts'
 import { readMathShepherd, STEP_MARK } from './math-shepherd.ts'
 import { readMathStepDpo } from './math-step-dpo.ts'
 import { readMsSwift } from './ms-swift.ts'
+import { readOmegaPrm } from './omega-prm.ts'
 import { readPair } from './pair-row.ts'
 import { readPreference } from './preference.ts'
 import { readPretokenised } from './pretokenised.ts'
 import { readPrm800k } from './prm800k.ts'
 import { readPrompts } from './prompts.ts'
 import { isSign, readRlhflow } from './rlhflow.ts'
+import { type Columns, isColumns } from './schema.ts'
 import { readStepwise } from './stepwise.ts'
+import { readUltraInteract } from './ultra-interact.ts'
+import { readUnpaired } from './unpaired.ts'
+import { restore } from './written.ts'
 
 export type FormatName =
   | 'prm800k'
@@ -20,17 +27,20 @@ export type FormatName =
   | 'stepwise'
   | 'math-shepherd'
   | 'rlhflow'
+  | 'math-aps'
+  | 'omega-prm'
+  | 'ultra-interact'
   | 'preference'
   | 'llama-factory-alpaca'
   | 'llama-factory-sharegpt'
   | 'ms-swift'
+  | 'axolotl'
+  | 'unpaired'
   | 'pairs'
   | 'prompts'
   | 'chat'
   | 'completion'
   | 'solution'
-
-type Columns = Readonly<Record<string, unknown>>
 
 export interface Format {
   readonly name: FormatName
@@ -52,7 +62,7 @@ const LABELS = ['chosen', 'rejected', 'completion', 'completions', 'steps', 'lab
 const REJECTED = ['rejected_response', 'rejected_messages']
 
 /** In the order in which they are tried: rows of an earlier one may match a later one too. */
-export const formats: readonly Format[] = [
+const known: readonly Format[] = [
   {
     name: 'prm800k',
     columns: 'question, label',
@@ -77,7 +87,9 @@ export const formats: readonly Format[] = [
   {
     name: 'pretokenised',
     columns: 'prompt_ids, chosen_ids, rejected_ids',
-    matches: (row) => has(row, 'prompt_ids', 'chosen_ids', 'rejected_ids'),
+    matches: (row) =>
+      has(row, 'prompt_ids', 'chosen_ids', 'rejected_ids') ||
+      has(row, 'prompt_input_ids', 'chosen_input_ids', 'rejected_input_ids'),
     merges: false,
     read: readPretokenised,
   },
@@ -102,6 +114,34 @@ export const formats: readonly Format[] = [
       Array.isArray(conversations) && isColumns(conversations[1]) && isSign(conversations[1].content),
     merges: true,
     read: readRlhflow,
+  },
+  {
+    name: 'math-aps',
+    columns: 'question, process, label',
+    matches: (row) => has(row, 'question', 'process', 'label'),
+    merges: true,
+    read: readMathAps,
+  },
+  {
+    name: 'omega-prm',
+    columns: 'question, reasoning_steps (a tree)',
+    matches: ({ question, reasoning_steps }) => typeof question === 'string' && isColumns(reasoning_steps),
+    merges: true,
+    read: readOmegaPrm,
+  },
+  {
+    name: 'ultra-interact',
+    columns: 'trajectory, chosen, rejected',
+    matches: (row) => has(row, 'trajectory', 'chosen', 'rejected'),
+    merges: false,
+    read: readUltraInteract,
+  },
+  {
+    name: 'axolotl',
+    columns: 'messages, chosen, rejected (one message each)',
+    matches: ({ messages, chosen, rejected }) => Array.isArray(messages) && isColumns(chosen) && isColumns(rejected),
+    merges: false,
+    read: readAxolotl,
   },
   {
     name: 'preference',
@@ -132,6 +172,13 @@ export const formats: readonly Format[] = [
     read: readMsSwift,
   },
   {
+    name: 'unpaired',
+    columns: 'prompt, completion, label',
+    matches: isUnpaired,
+    merges: true,
+    read: readUnpaired,
+  },
+  {
     name: 'prompts',
     columns: 'prompt, problem or question alone',
     matches: (row) => hasAny(row, ['prompt', 'problem', 'question']) && !hasAny(row, LABELS),
@@ -139,6 +186,11 @@ export const formats: readonly Format[] = [
     read: readPrompts,
   },
 ]
+
+export const formats: readonly Format[] = known.map((format) => ({
+  ...format,
+  read: (value, options) => restore(format.read(value, options), value),
+}))
 
 /** Rows that show what is to be said, without anything worse beside it. */
 export const demonstrationFormats: readonly Format[] = [
@@ -152,7 +204,7 @@ export const demonstrationFormats: readonly Format[] = [
   {
     name: 'completion',
     columns: 'prompt, completion',
-    matches: (row) => has(row, 'prompt', 'completion'),
+    matches: (row) => has(row, 'prompt', 'completion') && !isUnpaired(row),
     merges: false,
     read: readCompletion,
   },
@@ -171,10 +223,6 @@ export function detectFormat(value: unknown, among: readonly Format[] = formats)
   return isColumns(value) ? among.find((format) => format.matches(value)) : undefined
 }
 
-export function isColumns(value: unknown): value is Columns {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** A column that is null is absent: tables write it in rows that lack it. */
 function has(row: Columns, ...names: readonly string[]): boolean {
   return names.every((name) => row[name] != null)
@@ -182,4 +230,8 @@ function has(row: Columns, ...names: readonly string[]): boolean {
 
 function hasAny(row: Columns, names: readonly string[]): boolean {
   return names.some((name) => has(row, name))
+}
+
+function isUnpaired(row: Columns): boolean {
+  return has(row, 'prompt', 'completion') && typeof row.label === 'boolean'
 }

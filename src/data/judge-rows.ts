@@ -1,7 +1,6 @@
 /** @file Rows to judge, told apart by their columns: solutions in steps or in one piece, chat logs, benchmarks. */
 import { z } from 'zod'
 import type { Splitter } from '../text/steps.ts'
-import { isColumns } from './formats.ts'
 import {
   givenSteps,
   readBigBenchMistake,
@@ -13,7 +12,7 @@ import {
 import { type HumanLabel, type JudgeReading, makeRow, problemOfMessages, stepsOf } from './judge-row.ts'
 import type { Message } from './records.ts'
 import { readRows } from './rows.ts'
-import { list, parseRow, text } from './schema.ts'
+import { isColumns, list, parseRow, text } from './schema.ts'
 
 export type JudgeFormatName =
   | 'prm800k'

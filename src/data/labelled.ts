@@ -8,12 +8,18 @@ export type NeutralPolicy = 'drop' | 'negative' | 'positive'
 
 export interface ReadOptions {
   readonly neutral: NeutralPolicy
-  /** Follows each step of rows that keep their steps apart: PRM800K, stepwise, Math-Shepherd, RLHFlow. */
+  /** Follows each step of rows that keep their steps apart: PRM800K, stepwise, Math-Shepherd, RLHFlow, MATH-APS. */
   readonly separator: string
 }
 
+/** One labelled completion of a step. */
+export interface LabelledMember extends Omit<Member, 'count'> {
+  /** In rows that we wrote: its place in its group, and how many labelled completions it stands for. Else it is one. */
+  readonly written?: { readonly at: number; readonly count: number }
+}
+
 /** One labelled completion of a step, or the reason why it is left out. */
-export type Candidate = Omit<Member, 'count'> | { readonly dropped: string }
+export type Candidate = LabelledMember | { readonly dropped: string }
 
 export interface LabelledStep {
   readonly candidates: readonly Candidate[]
@@ -26,10 +32,15 @@ export interface LabelledRow {
   readonly prompt: Prompt
   readonly separator: string
   readonly steps: readonly LabelledStep[]
+  /** In rows that we wrote: rows with the same name are parts of one group. */
+  readonly group?: string
 }
 
-/** What a row says. `dropped` is the reason why it is left out on purpose. */
-export type Reading = { readonly labelled: LabelledRow } | { readonly dropped: string } | Bad
+/** What a row says; a row that holds a tree of solutions says `more`. `dropped`: why it is left out on purpose. */
+export type Reading =
+  | { readonly labelled: LabelledRow; readonly more?: readonly LabelledRow[] }
+  | { readonly dropped: string }
+  | Bad
 
 /** A prompt and two answers to it. */
 export interface AnswerPair {
@@ -56,15 +67,19 @@ export interface Ends {
   readonly rejected: boolean
 }
 
-/**
- * Two answers as a solution of one step, in which one was preferred. Where the last message of the prompt is of the
- * assistant, both go on from it: it is the step before, and its turn is not closed (TRL's `continue_final_message`).
- */
+/** Two answers as a solution of one step, in which one was preferred. */
 export function labelAnswers({ prompt, chosen, rejected }: AnswerPair, ends: Ends): LabelledRow {
-  const candidates = [
+  return labelCompletions(prompt, [
     { content: chosen, rating: 1, terminal: ends.chosen },
     { content: rejected, rating: -1, terminal: ends.rejected },
-  ]
+  ])
+}
+
+/**
+ * Completions of a prompt as a solution of one step. Where the last message of the prompt is of the assistant, they go on
+ * from it: it is the step before, and its turn is not closed (TRL's `continue_final_message`).
+ */
+export function labelCompletions(prompt: Prompt, candidates: readonly Candidate[]): LabelledRow {
   const last = 'messages' in prompt ? prompt.messages.at(-1) : undefined
   const isBegun = 'messages' in prompt && prompt.messages.length > 1 && last?.role === 'assistant'
   const asked = isBegun ? { messages: prompt.messages.slice(0, -1) } : prompt
@@ -76,19 +91,34 @@ export function labelAnswers({ prompt, chosen, rejected }: AnswerPair, ends: End
 export interface RatedStep {
   readonly content: string
   readonly rating: number
+  /** How likely it is right, in [0, 1], where the label says it. */
+  readonly score?: number
+}
+
+/** A step with a hard label: right or wrong. */
+export function hardStep(content: string, isRight: boolean): RatedStep {
+  return { content, rating: isRight ? 1 : -1, score: isRight ? 1 : 0 }
+}
+
+export interface SolutionOptions {
+  /** Follows each step. */
+  readonly separator: string
+  /** Whether the last step ends the solution, as it does unless said otherwise. */
+  readonly isWhole?: boolean
 }
 
 /**
- * A solution with one labelled completion at each step. The last step ends it. Nothing goes on after a wrong step
- * (rating ≤ 0): what follows it has a wrong prefix.
+ * A solution with one labelled completion at each step. Nothing goes on after a wrong step (rating ≤ 0): what follows it
+ * has a wrong prefix.
  */
-export function labelSteps(prompt: Prompt, steps: readonly RatedStep[], separator: string): LabelledRow {
+export function labelSteps(prompt: Prompt, steps: readonly RatedStep[], options: SolutionOptions): LabelledRow {
+  const { separator, isWhole = true } = options
   return {
     prompt,
     separator,
-    steps: steps.map(({ content, rating }, index) => ({
-      candidates: [{ content, rating, terminal: index === steps.length - 1 }],
-      next: rating > 0 ? content : null,
+    steps: steps.map((step, index) => ({
+      candidates: [{ ...step, terminal: isWhole && index === steps.length - 1 }],
+      next: step.rating > 0 ? step.content : null,
     })),
   }
 }

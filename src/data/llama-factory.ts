@@ -38,14 +38,16 @@ export function readAlpacaRanking(value: unknown): Reading {
 
 const ROLES: ReadonlyMap<string, string> = new Map([
   ['human', 'user'],
+  ['user', 'user'],
   ['gpt', 'assistant'],
+  ['assistant', 'assistant'],
   ['system', 'system'],
 ])
 
 /** Tools' turns have other names, and would change the template. */
-const turn = z
+export const turn = z
   .object({ from: z.string(), value: z.string() })
-  .refine(({ from }) => ROLES.has(from), 'unsupported: expected from human, gpt or system')
+  .refine(({ from }) => ROLES.has(from), 'unsupported: expected from human, gpt, user, assistant or system')
   .transform(({ from, value }) => ({ role: ROLES.get(from) ?? from, content: value }))
 
 const sharegpt = z.object({

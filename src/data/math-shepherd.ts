@@ -3,7 +3,7 @@
  * in place of the marks (huggingface.co/datasets/peiyi9979/Math-Shepherd).
  */
 import { z } from 'zod'
-import { labelSteps, type RatedStep, type Reading, type ReadOptions, userPrompt } from './labelled.ts'
+import { hardStep, labelSteps, type Reading, type ReadOptions, userPrompt } from './labelled.ts'
 import { splitQuestion } from './question-step.ts'
 import { parseRow, stepText } from './schema.ts'
 
@@ -22,28 +22,25 @@ export function readMathShepherd(value: unknown, options: ReadOptions): Reading 
   const pieces = input.split(STEP_MARK, MAX_STEPS + 2)
   if (pieces.length > MAX_STEPS + 1) return { bad: `input: expected at most ${MAX_STEPS} steps, found more` }
   if (pieces.pop()?.trim() !== '') return { bad: `input: expected the mark ${STEP_MARK} at the end` }
-  const ratings = readRatings(pieces, label)
-  if (ratings === undefined) return { bad: 'label: expected the text of input with + or - in place of each mark' }
+  const signs = readSigns(pieces, label)
+  if (signs === undefined) return { bad: 'label: expected the text of input with + or - in place of each mark' }
   const first = splitQuestion(pieces[0])
   if (first === undefined) return { bad: 'input: expected a question, then "Step 1:"' }
-  const steps: RatedStep[] = [first.step, ...pieces.slice(1)].map((piece, at) => ({
-    content: piece.trim(),
-    rating: ratings[at],
-  }))
+  const steps = [first.step, ...pieces.slice(1)].map((piece, at) => hardStep(piece.trim(), signs[at] === '+'))
   const empty = steps.findIndex(({ content }) => content === '')
   if (empty >= 0) return { bad: `input: step ${empty + 1} is empty` }
-  return { labelled: labelSteps(userPrompt(first.question), steps, options.separator) }
+  return { labelled: labelSteps(userPrompt(first.question), steps, options) }
 }
 
 /** What stands in the label after each piece of the input; undefined where it is another text. */
-function readRatings(pieces: readonly string[], label: string): readonly number[] | undefined {
-  const ratings: number[] = []
+function readSigns(pieces: readonly string[], label: string): readonly string[] | undefined {
+  const signs: string[] = []
   let at = 0
   for (const piece of pieces) {
     const sign = label[at + piece.length]
     if (!label.startsWith(piece, at) || (sign !== '+' && sign !== '-')) return undefined
-    ratings.push(sign === '+' ? 1 : -1)
+    signs.push(sign)
     at += piece.length + 1
   }
-  return label.slice(at).trim() === '' ? ratings : undefined
+  return label.slice(at).trim() === '' ? signs : undefined
 }

@@ -55,6 +55,7 @@ export const pairSchema = z.object({
   }),
 })
 
+export type SideSolution = z.output<typeof solution>
 export type Pair = z.output<typeof pairSchema>
 export type PairSource = z.output<typeof source>
 export type LocatedBy = NonNullable<Pair['provenance']['located_by']>
@@ -79,10 +80,8 @@ export function readPair(value: unknown): Reading {
   }
 }
 
-type Whole = z.output<typeof solution>
-
 /** What a row knows of a side besides its text. */
-function known(score: number | null, whole: Whole | null | undefined): Pick<Member, 'score' | 'solution'> {
+function known(score: number | null, whole: SideSolution | null | undefined): Pick<Member, 'score' | 'solution'> {
   return {
     ...(score !== null && { score }),
     ...(whole != null && {

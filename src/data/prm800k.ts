@@ -92,7 +92,8 @@ function readCompletion({ text, rating, flagged }: Completion, neutral: NeutralP
   if (rating == null) return { dropped: 'unrated' }
   if (text.trim() === '') return { dropped: 'empty' }
   const used = rating === 0 ? NEUTRAL_RATING[neutral] : rating
-  return used === null ? { dropped: 'neutral' } : { content: text, rating: used, terminal: endsSolution(text) }
+  if (used === null) return { dropped: 'neutral' }
+  return { content: text, rating: used, score: (used + 1) / 2, terminal: endsSolution(text) }
 }
 
 /** The last step of a solution carries its answer under this heading. */

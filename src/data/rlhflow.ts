@@ -3,7 +3,7 @@
  * with the question before it, and the assistant answers + or − (github.com/RLHFlow/RLHF-Reward-Modeling, math-rm).
  */
 import { z } from 'zod'
-import { labelSteps, type Reading, type ReadOptions, userPrompt } from './labelled.ts'
+import { hardStep, labelSteps, type RatedStep, type Reading, type ReadOptions, userPrompt } from './labelled.ts'
 import { splitQuestion } from './question-step.ts'
 import { list, parseRow, stepText } from './schema.ts'
 
@@ -17,7 +17,7 @@ export function readRlhflow(value: unknown, options: ReadOptions): Reading {
   const parsed = parseRow(schema, value)
   if ('bad' in parsed) return parsed
   const messages = parsed.row.conversations
-  const steps: { content: string; rating: number }[] = []
+  const steps: RatedStep[] = []
   for (let at = 0; at < messages.length; at += 2) {
     const [said, sign] = [messages[at], messages.at(at + 1)]
     if (said.role !== 'user' || sign?.role !== 'assistant' || !isSign(sign.content)) {
@@ -25,12 +25,12 @@ export function readRlhflow(value: unknown, options: ReadOptions): Reading {
     }
     const content = said.content.trim()
     if (content === '') return { bad: `conversations.${at}: the step is empty` }
-    steps.push({ content, rating: sign.content === '+' ? 1 : -1 })
+    steps.push(hardStep(content, sign.content === '+'))
   }
   const first = steps.length === 0 ? undefined : splitQuestion(steps[0].content)
   if (first === undefined) return { bad: 'conversations.0: expected a question, then "Step 1:" or a blank line' }
-  const own = [{ content: first.step, rating: steps[0].rating }, ...steps.slice(1)]
-  return { labelled: labelSteps(userPrompt(first.question), own, options.separator) }
+  const own = [{ ...steps[0], content: first.step }, ...steps.slice(1)]
+  return { labelled: labelSteps(userPrompt(first.question), own, options) }
 }
 
 export function isSign(content: unknown): boolean {

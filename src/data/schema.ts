@@ -16,7 +16,9 @@ export function toLineFeeds(content: string): string {
   return content.replaceAll('\r\n', '\n')
 }
 
-export const messages = list(z.object({ role: text, content: z.string() }), 1000)
+export const message = z.object({ role: text, content: z.string() })
+
+export const messages = list(message, 1000)
 
 /** Text, or messages for the chat template. */
 export const textOrMessages = z.union([text, messages], 'expected text or a list of messages')
@@ -43,4 +45,11 @@ export function parseRow<T>(schema: z.ZodType<T>, value: unknown): { readonly ro
   const [issue] = result.error.issues
   const reason = issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message
   return { bad: reason.slice(0, 200) }
+}
+
+/** A row, or an object in one, with its columns unchecked. */
+export type Columns = Readonly<Record<string, unknown>>
+
+export function isColumns(value: unknown): value is Columns {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

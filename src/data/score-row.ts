@@ -1,11 +1,11 @@
 /** @file Rows whose completions are only to be scored: nothing in them need be labelled. */
 import { z } from 'zod'
-import { detectFormat, isColumns } from './formats.ts'
+import { detectFormat } from './formats.ts'
 import type { AnswerPair } from './labelled.ts'
 import { parsePreference } from './preference.ts'
 import { parsePretokenised } from './pretokenised.ts'
 import type { Prompt, Segment } from './records.ts'
-import { type Bad, parseRow, text, textOrMessages, tokenIds } from './schema.ts'
+import { type Bad, isColumns, parseRow, text, textOrMessages, tokenIds } from './schema.ts'
 
 export interface ScoredCompletion {
   /** Null where the completion stands alone. */

@@ -22,8 +22,8 @@ function badness(row: unknown): string {
   return reading !== undefined && 'bad' in reading ? reading.bad : `not bad: ${JSON.stringify(reading)}`
 }
 
-const step = (content: string, rating: number, terminal = false) => ({
-  candidates: [{ content, rating, terminal }],
+const step = (content: string, rating: 1 | -1, terminal = false) => ({
+  candidates: [{ content, rating, score: rating === 1 ? 1 : 0, terminal }],
   next: rating > 0 ? content : null,
 })
 

@@ -5,12 +5,13 @@ import type { Group, Prompt } from '../data/records.ts'
 import { addSolution, createSolutions, toGroups } from '../pair/merge.ts'
 import { groupPairs } from '../pair/pairs.ts'
 import { exportNote } from './export-notes.ts'
-import { exportNames, exportPair, type TextPair, textPair } from './export-pairs.ts'
+import { exportPair, pairExportNames, type TextPair, textPair } from './export-pairs.ts'
+import { exportNames } from './export-rows.ts'
 
 const place = { file: 'data.jsonl', line: 1 }
 const user = (content: string) => ({ role: 'user', content })
 const assistant = (content: string) => ({ role: 'assistant', content })
-const names = exportNames.flatMap((name) => (name === 'trl-tokens' ? [] : [name]))
+const names = pairExportNames
 
 /** The pair that a row gives on its way into training: read by its columns, merged into a group. */
 function reimport(row: object): TextPair {
@@ -26,7 +27,10 @@ function reimport(row: object): TextPair {
 }
 
 /** What the policy sees: of plain text, where the prompt ends and the answer begins is not told. */
-function flatten({ prompt, prefix, ...sides }: TextPair): object {
+function flatten({ prompt, prefix, chosen, rejected }: TextPair): object {
+  // A side that ends its solution is the whole of it, whether that is said or not.
+  const [{ whole: _, ...better }, { whole: __, ...worse }] = [chosen, rejected]
+  const sides = { chosen: better, rejected: worse }
   return 'raw' in prompt ? { text: `${prompt.raw}${prefix}`, ...sides } : { prompt, prefix, ...sides }
 }
 
@@ -64,19 +68,22 @@ test.each(names)('what is written for %s comes back as the same pair, with the s
   expect(written).toBeGreaterThan(20)
 })
 
-test.each(['trl', 'llama-factory', 'ms-swift'] as const)('by default, %s gets no side that goes on', (name) => {
-  const kept = (chosen: boolean, rejected: boolean, prefix = '') => {
-    const ends = { chosen: { text: 'a', terminal: chosen }, rejected: { text: 'b', terminal: rejected } }
-    return exportPair({ prompt: { messages: [user('q')] }, prefix, ...ends }, name, 'drop')
-  }
-  const goesOn = { dropped: 'a side goes on, and the trainer ends every side' }
-  expect([kept(true, false), kept(false, true), kept(false, false)]).toEqual([goesOn, goesOn, goesOn])
-  expect(kept(true, true)).toHaveProperty('row')
-  expect(JSON.stringify(kept(true, true))).not.toContain('terminal')
-  const begun = kept(true, true, 'so ')
-  if (name === 'ms-swift') expect(begun).toHaveProperty('row')
-  else expect(begun).toEqual({ dropped: 'the answer has begun, and the trainer closes or skips a begun answer' })
-})
+test.each(['trl', 'llama-factory', 'ms-swift', 'axolotl', 'openrlhf'] as const)(
+  'by default, %s gets no side that goes on',
+  (name) => {
+    const kept = (chosen: boolean, rejected: boolean, prefix = '') => {
+      const ends = { chosen: { text: 'a', terminal: chosen }, rejected: { text: 'b', terminal: rejected } }
+      return exportPair({ prompt: { messages: [user('q')] }, prefix, ...ends }, name, 'drop')
+    }
+    const goesOn = { dropped: 'a side goes on, and the trainer ends every side' }
+    expect([kept(true, false), kept(false, true), kept(false, false)]).toEqual([goesOn, goesOn, goesOn])
+    expect(kept(true, true)).toHaveProperty('row')
+    expect(JSON.stringify(kept(true, true))).not.toContain('terminal')
+    const begun = kept(true, true, 'so ')
+    if (name === 'ms-swift') expect(begun).toHaveProperty('row')
+    else expect(begun).toEqual({ dropped: 'the answer has begun, and the trainer closes or skips a begun answer' })
+  },
+)
 
 test('rows are those that the trainers document', () => {
   const pair: TextPair = {
@@ -98,6 +105,10 @@ test('rows are those that the trainers document', () => {
       rejected: { from: 'gpt', value: 'b' },
     },
   })
+  expect(row('axolotl')).toEqual({
+    row: { messages: [user('q')], chosen: assistant('a'), rejected: assistant('b') },
+  })
+  expect(row('openrlhf')).toEqual(row('trl'))
   expect(row('ms-swift', { prefix: 'so ' })).toEqual({
     row: { messages: [user('q'), assistant('so '), assistant('a')], rejected_response: 'b' },
   })
@@ -108,6 +119,8 @@ test('rows are those that the trainers document', () => {
       ...{ full_chosen: 'Step 1:a', full_rejected: '' },
     },
   })
+  const known = { ...goesOn, rejected: { text: 'b', terminal: false, whole: 'b\nStep 2: c' } }
+  expect(row('step-dpo', known)).toMatchObject({ row: { full_rejected: 'Step 1:b\nStep 2: c' } })
 })
 
 test('what a format has no place for is left out with its reason, marked or not', () => {
@@ -146,9 +159,9 @@ test('the text of a pair has the separator after each step and after each side t
 
 test('every trainer that ends all sides is said to, and how the rows keep it from teaching that', () => {
   for (const name of exportNames) {
-    const isForced = name !== 'trl-tokens' && name !== 'step-dpo'
+    const isForced = !['trl-tokens', 'step-dpo', 'trl-stepwise'].includes(name)
     expect(exportNote(name, 'out.jsonl', 'drop').includes('left out'), name).toBe(isForced)
-    expect(exportNote(name, 'out.jsonl', 'mark').includes('chosen_terminal'), name).toBe(isForced)
+    expect(exportNote(name, 'out.jsonl', 'mark').includes('_terminal'), name).toBe(isForced)
   }
   const entry = exportNote('llama-factory', 'some/out.jsonl', 'drop').split('dataset_info.json: ')[1]
   expect(JSON.parse(entry)).toMatchObject({ stepdpo: { file_name: 'out.jsonl', ranking: true } })

@@ -1,9 +1,9 @@
 /** @file Preference pairs as the rows of other trainers, which differ in how they end a text. */
-import type { Group, Message, Prompt, Segment } from '../data/records.ts'
+import type { Group, Member, Message, Prompt } from '../data/records.ts'
 import type { GroupPair } from '../pair/pairs.ts'
 
-export const exportNames = ['trl', 'trl-tokens', 'step-dpo', 'llama-factory', 'ms-swift'] as const
-export type ExportName = (typeof exportNames)[number]
+export const pairExportNames = ['trl', 'step-dpo', 'llama-factory', 'ms-swift', 'axolotl', 'openrlhf'] as const
+export type PairExportName = (typeof pairExportNames)[number]
 
 /** What becomes of pairs whose text the trainer would end where it goes on. */
 export const unfinishedPolicies = ['drop', 'mark'] as const
@@ -13,6 +13,8 @@ export interface Side {
   readonly text: string
   /** Whether it ends the solution. */
   readonly terminal: boolean
+  /** The whole solution that it begins, where that is known to its end. */
+  readonly whole?: string
 }
 
 export interface TextPair {
@@ -36,27 +38,38 @@ interface Exporter {
 }
 
 const GOES_ON = 'a side goes on, and the trainer ends every side'
-const BEGUN = 'the answer has begun, and the trainer closes or skips a begun answer'
+export const BEGUN = 'the answer has begun, and the trainer closes or skips a begun answer'
 
 const isUnfinished = ({ chosen, rejected }: TextPair): boolean => !chosen.terminal || !rejected.terminal
 
-function messagesOf({ prompt }: TextPair): readonly Message[] {
+/** A prompt and what of the answer has begun. */
+export type Begun = Pick<TextPair, 'prompt' | 'prefix'>
+
+function messagesOf({ prompt }: Pick<Begun, 'prompt'>): readonly Message[] {
   return 'messages' in prompt ? prompt.messages : []
 }
 
 /** The prompt's messages and, where the answer has begun, one of the assistant. */
-function begunMessages(pair: TextPair): readonly Message[] {
-  return pair.prefix === '' ? messagesOf(pair) : [...messagesOf(pair), assistant(pair.prefix)]
+export function begunMessages(begun: Begun): readonly Message[] {
+  return begun.prefix === '' ? messagesOf(begun) : [...messagesOf(begun), assistant(begun.prefix)]
 }
 
-function assistant(content: string): Message {
+export function assistant(content: string): Message {
   return { role: 'assistant', content }
 }
 
-function flawOfMessages({ prompt }: TextPair): string | undefined {
+export function flawOfMessages({ prompt }: Pick<Begun, 'prompt'>): string | undefined {
   if (!('messages' in prompt)) return 'a prompt of plain text, not of messages'
   return prompt.messages.at(-1)?.role === 'assistant' ? 'a prompt that ends with an answer' : undefined
 }
+
+/** The one question that a prompt is, or undefined. */
+export function questionOf(prompt: Prompt): string | undefined {
+  const [question, ...others] = messagesOf({ prompt })
+  return question?.role === 'user' && question.content !== '' && others.length === 0 ? question.content : undefined
+}
+
+export const NO_QUESTION = 'a prompt that is not one question'
 
 /** LLaMA-Factory skips what does not alternate between the user and the assistant, after one system message. */
 function flawOfTurns(pair: TextPair): string | undefined {
@@ -75,38 +88,50 @@ function spoken({ role, content }: Message): ExportRow {
   return { from: SPEAKERS.get(role) ?? role, value: content }
 }
 
-const exporters: { readonly [N in Exclude<ExportName, 'trl-tokens'>]: Exporter } = {
-  trl: {
-    flaw: (pair) => ('raw' in pair.prompt ? undefined : flawOfMessages(pair)),
-    misread: (pair) => {
-      if (isUnfinished(pair)) return GOES_ON
-      return 'messages' in pair.prompt && pair.prefix !== '' ? BEGUN : undefined
-    },
-    needsMarks: true,
-    row: (pair) => {
-      const { prompt, prefix, chosen, rejected } = pair
-      if ('raw' in prompt) return { prompt: `${prompt.raw}${prefix}`, chosen: chosen.text, rejected: rejected.text }
-      return {
-        prompt: begunMessages(pair),
-        chosen: [assistant(chosen.text)],
-        rejected: [assistant(rejected.text)],
-      }
-    },
+/** TRL's, which others read or hand to TRL: text, or messages where the prompt is messages. */
+const trl: Exporter = {
+  flaw: (pair) => ('raw' in pair.prompt ? undefined : flawOfMessages(pair)),
+  misread: (pair) => {
+    if (isUnfinished(pair)) return GOES_ON
+    return 'messages' in pair.prompt && pair.prefix !== '' ? BEGUN : undefined
+  },
+  needsMarks: true,
+  row: (pair) => {
+    const { prompt, prefix, chosen, rejected } = pair
+    if ('raw' in prompt) return { prompt: `${prompt.raw}${prefix}`, chosen: chosen.text, rejected: rejected.text }
+    return {
+      prompt: begunMessages(pair),
+      chosen: [assistant(chosen.text)],
+      rejected: [assistant(rejected.text)],
+    }
+  },
+}
+
+const exporters: { readonly [N in PairExportName]: Exporter } = {
+  trl,
+  openrlhf: trl,
+  axolotl: {
+    ...trl,
+    flaw: flawOfMessages,
+    row: (pair) => ({
+      messages: begunMessages(pair),
+      chosen: assistant(pair.chosen.text),
+      rejected: assistant(pair.rejected.text),
+    }),
   },
   'step-dpo': {
-    flaw: (pair) => {
-      const [question, ...others] = messagesOf(pair)
-      const isQuestion = question?.role === 'user' && question.content !== '' && others.length === 0
-      return isQuestion ? undefined : 'a prompt that is not one question'
-    },
+    flaw: ({ prompt }) => (questionOf(prompt) === undefined ? NO_QUESTION : undefined),
     misread: () => undefined,
     needsMarks: false,
     row: (pair) => {
       const { prefix, chosen, rejected } = pair
       // A side ends its solution where the whole solution is there and ends with it.
-      const whole = ({ text, terminal }: Side): string => (terminal ? prefix + text : '')
+      const whole = ({ text, terminal, whole }: Side): string => {
+        if (terminal) return prefix + text
+        return whole?.startsWith(text) ? prefix + whole : ''
+      }
       return {
-        prompt: messagesOf(pair)[0].content,
+        prompt: questionOf(pair.prompt),
         initial_reason_steps: prefix,
         chosen: chosen.text,
         rejected: rejected.text,
@@ -140,22 +165,23 @@ const exporters: { readonly [N in Exclude<ExportName, 'trl-tokens'>]: Exporter }
 /** A pair of a group as text; undefined where a piece of it is token ids. */
 export function textPair(group: Group, pair: GroupPair): TextPair | undefined {
   const { prompt, prefix, separator, members } = group
-  const side = (at: number): { readonly content: Segment; readonly terminal: boolean } => members[at]
-  const [chosen, rejected] = [side(pair.chosen), side(pair.rejected)]
+  const [chosen, rejected] = [members[pair.chosen], members[pair.rejected]]
   const pieces = [...prefix, chosen.content, rejected.content, 'raw' in prompt ? prompt.raw : '']
   if (pieces.some((piece) => typeof piece !== 'string')) return undefined
-  const show = ({ content, terminal }: typeof chosen): Side => ({
-    text: `${content}${terminal ? '' : separator}`,
-    terminal,
-  })
   const steps = prefix.map((step) => `${step}${separator}`).join('')
-  return { prompt, prefix: steps, chosen: show(chosen), rejected: show(rejected) }
+  return { prompt, prefix: steps, chosen: showSide(chosen, separator), rejected: showSide(rejected, separator) }
+}
+
+export function showSide({ content, terminal, solution }: Member, separator: string): Side {
+  const steps = solution?.terminal ? solution.steps : []
+  const whole = steps.map((step) => step.content).join(separator)
+  return { text: `${content}${terminal ? '' : separator}`, terminal, ...(whole !== '' && { whole }) }
 }
 
 /** The pair as a row that its trainer and our reader understand alike, or why there is none. */
 export function exportPair(
   pair: TextPair,
-  to: keyof typeof exporters,
+  to: PairExportName,
   unfinished: UnfinishedPolicy,
 ): { readonly row: ExportRow } | { readonly dropped: string } {
   const { flaw, misread, needsMarks, row } = exporters[to]

@@ -1,4 +1,5 @@
 /** @file README.md of an adapter or model folder, with the front matter that the Hub reads. */
+import type { RaisedAlarm } from '../eval/alarms.ts'
 
 export interface CardFacts {
   readonly baseModel: string
@@ -8,6 +9,10 @@ export interface CardFacts {
   readonly settings: Readonly<Record<string, unknown>>
   /** Held-out metrics, by their names; empty without any. */
   readonly evaluation: Readonly<Record<string, number>>
+  /** Signs that training went wrong. */
+  readonly alarms: readonly RaisedAlarm[]
+  /** Rewards by step, as lines of text; empty without any. */
+  readonly picture: readonly string[]
   readonly version: string
 }
 
@@ -32,25 +37,46 @@ const SHOWN = [
   'seed',
 ]
 
+/** What a model was taught, by objective. */
+const METHODS: Readonly<
+  Record<string, { readonly method: string; readonly learned: string; readonly tags: readonly string[] }>
+> = {
+  step_dpo: {
+    method: 'Step-DPO',
+    learned:
+      'Only the tokens of\nsingle steps were trained on; no end-of-turn token was added to a step in the middle of a solution.',
+    tags: ['step-dpo', 'dpo'],
+  },
+  sft: {
+    method: 'supervised fine-tuning',
+    learned: 'Only the tokens of completions were\ntrained on.',
+    tags: ['sft'],
+  },
+  prm: {
+    method: 'process supervision',
+    learned:
+      'It is a process reward\nmodel: after each step it weighs two tokens, for right and for wrong, which `stepdpo_prm.json` names.',
+    tags: ['prm', 'process-reward-model'],
+  },
+}
+
 function table(rows: readonly (readonly [string, unknown])[]): string {
   return rows.map(([name, value]) => `| ${name} | ${String(value)} |`).join('\n')
 }
 
-export function modelCard({
-  baseModel,
-  dataset,
-  isAdapter,
-  updates,
-  settings,
-  evaluation,
-  version,
-}: CardFacts): string {
+/** What went wrong in training, and how the rewards of steps grew. */
+function trainingSection({ alarms, picture }: CardFacts): string {
+  const lines = alarms.map(
+    ({ name, since, until, text, remedy }) => `- **${name}** (updates ${since} to ${until}): ${text}. May help: ${remedy}.`,
+  )
+  const drawn = picture.length === 0 ? '' : `\n\`\`\`\n${picture.join('\n')}\n\`\`\`\n`
+  return `${lines.length === 0 ? 'No alarm was raised in training.' : `Alarms in training:\n\n${lines.join('\n')}`}\n${drawn}`
+}
+
+export function modelCard(facts: CardFacts): string {
+  const { baseModel, dataset, isAdapter, updates, settings, evaluation, version } = facts
   const shown = SHOWN.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]] as const]))
-  const isDemonstrated = settings['objective'] === 'sft'
-  const method = isDemonstrated ? 'supervised fine-tuning' : 'Step-DPO'
-  const learned = isDemonstrated
-    ? 'Only the tokens of completions were\ntrained on.'
-    : 'Only the tokens of\nsingle steps were trained on; no end-of-turn token was added to a step in the middle of a solution.'
+  const { method, learned, tags } = METHODS[String(settings['objective'])] ?? METHODS['step_dpo']
   const measured = Object.entries(evaluation).map(([name, value]) => [name, Number(value.toPrecision(4))] as const)
   const load = isAdapter
     ? `model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(${JSON.stringify(baseModel)}), folder)`
@@ -60,7 +86,7 @@ base_model: ${JSON.stringify(baseModel)}
 library_name: ${isAdapter ? 'peft' : 'transformers'}
 pipeline_tag: text-generation
 tags:
-${isDemonstrated ? '- sft' : '- step-dpo\n- dpo'}
+${tags.map((tag) => `- ${tag}`).join('\n')}
 ${isAdapter ? '- lora\n' : ''}- stepdpo
 ---
 
@@ -72,6 +98,7 @@ ${baseModel} after ${updates} updates of ${method} on ${dataset}, made with step
 |---|---|
 ${table(shown)}
 ${measured.length === 0 ? '' : `\n| on held-out problems | |\n|---|---|\n${table(measured)}\n`}
+${trainingSection(facts)}
 \`\`\`python
 ${load}
 \`\`\`

@@ -168,20 +168,57 @@ test('stepwise rows of one prompt form a tree; a step that some row goes on afte
     {
       prefix: ['a'],
       rated: [
-        { content: 'b', rating: 1, terminal: false, count: 3 },
-        { content: 'x', rating: -1, terminal: true, count: 1 },
+        { content: 'b', rating: 1, score: 1, terminal: false, count: 3 },
+        { content: 'x', rating: -1, score: 0, terminal: true, count: 1 },
       ],
       separator: '\n\n',
     },
     {
       prefix: ['a', 'b'],
       rated: [
-        { content: 'c', rating: 1, terminal: true, count: 1 },
-        { content: 'y', rating: -1, terminal: true, count: 1 },
+        { content: 'c', rating: 1, score: 1, terminal: true, count: 1 },
+        { content: 'y', rating: -1, score: 0, terminal: true, count: 1 },
       ],
       separator: '\n\n',
     },
   ])
+})
+
+test('members are kept where all are rated alike, once preferences are not all that is wanted', async () => {
+  const rows = [row('p', [step('+a +b'), step('-c ?u')])]
+  await expect(load(rows)).rejects.toThrow('no pair can be made')
+  const { groups, counts } = await load(rows, { wanted: 'members' })
+  expect(groups.map(members)).toEqual([['1a×1', '1b×1'], ['-1c×1']])
+  expect(counts.members).toMatchObject({ read: 4, used: 3 })
+  expect(reasons(counts.members.dropped)).toEqual({ unrated: 1 })
+  const contradicted = [row('p', [step('+a -b')]), row('p', [step('-a')])]
+  expect((await load(contradicted, { wanted: 'members' })).groups.map(members)).toEqual([['-1b×1']])
+  await expect(load([row('p', [step('?a')])], { wanted: 'members' })).rejects.toThrow(
+    'It needs a completion with a rating',
+  )
+})
+
+test('unpaired rows of one prompt are siblings; a system message makes another prompt of it, but not another problem', async () => {
+  const rows = [
+    { prompt: 'p', completion: 'a', label: true },
+    { prompt: 'q', completion: 'a', label: true },
+    { prompt: 'p', completion: 'b', label: false },
+    { prompt: 'p', completion: 'a', label: true },
+  ]
+  expect((await load(rows)).groups.map(members)).toEqual([['1a×2', '-1b×1']])
+  expect((await load(rows, { wanted: 'members' })).groups.map(members)).toEqual([['1a×2', '-1b×1'], ['1a×1']])
+  expect((await load(rows, { wanted: 'demonstrations' })).groups.map(members)).toEqual([['1a×2'], ['1a×1']])
+  const asked = (system: string, label: boolean) => ({
+    prompt: [
+      { role: 'system', content: system },
+      { role: 'user', content: 'p' },
+    ],
+    completion: [{ role: 'assistant', content: system + label }],
+    label,
+  })
+  const { groups } = await load(['x', 'y'].flatMap((system) => [asked(system, true), asked(system, false)]))
+  expect(groups.map(({ problem }) => problem)).toEqual(['p', 'p'])
+  expect(groups.map(({ prompt }) => 'messages' in prompt && prompt.messages[0].content)).toEqual(['x', 'y'])
 })
 
 test('rows that are pairs already stay one group a row, in file order, even where they are equal', async () => {

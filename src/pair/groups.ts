@@ -1,20 +1,17 @@
 /** @file A data set of any known format, read row by row into preference groups, with an account of every row. */
 import { InputError, type InputPlace, showPlace, UserError } from '../base/errors.ts'
 import type { Row } from '../base/lines.ts'
-import {
-  demonstrationFormats,
-  detectFormat,
-  type Format,
-  type FormatName,
-  formats,
-  isColumns,
-} from '../data/formats.ts'
-import { type NeutralPolicy, problemOf, type Reading } from '../data/labelled.ts'
+import { demonstrationFormats, detectFormat, type Format, type FormatName, formats } from '../data/formats.ts'
+import type { NeutralPolicy, Reading } from '../data/labelled.ts'
 import { findDataFile } from '../data/locate.ts'
 import type { Group } from '../data/records.ts'
 import { readRows } from '../data/rows.ts'
-import { addSolution, createSolutions, type Solutions, toDemonstrations, toGroups } from './merge.ts'
+import { isColumns } from '../data/schema.ts'
+import { addSolution, createSolutions, rootOf, type Solutions, toDemonstrations, toGroups, toMembers } from './merge.ts'
 import { type Tallies, type Tally, tally } from './tally.ts'
+
+/** Members that are preferred to others, all members that are rated, or members to learn by heart. */
+export type Wanted = 'preferences' | 'members' | 'demonstrations'
 
 export interface LoadOptions {
   readonly neutral: NeutralPolicy
@@ -22,8 +19,8 @@ export interface LoadOptions {
   readonly separator: string
   /** The first bad row is an error. */
   readonly strict: boolean
-  /** What is wanted: members that are preferred to others, or members to learn by heart. */
-  readonly wanted?: 'preferences' | 'demonstrations'
+  /** What is wanted; preferences unless said otherwise. */
+  readonly wanted?: Wanted
   readonly onProgress?: (rowCount: number) => void
 }
 
@@ -73,7 +70,7 @@ interface Loading {
 
 /**
  * The groups of a data file, or of the only one in a folder. Rows that do not parse or fit the format are counted as
- * bad. PRM800K and stepwise rows on one prompt are merged; a row of another format is a group of its own.
+ * bad. Solutions of one prompt are merged in formats that have them; a pair is a group of its own.
  * @throws UserError where no row fits a known format, rows are unlabelled, or no group is left; InputError for a file
  * that cannot be read, and for the first bad row where `strict`.
  */
@@ -104,8 +101,9 @@ function takeRow(loading: Loading, row: Row): void {
     tally(rows.dropped, reading.dropped, place)
   } else {
     rows.used++
-    const root = loading.format?.merges ? problemOf(reading.labelled.prompt) : String(row.line)
-    addSolution(loading.solutions, reading.labelled, root, place)
+    for (const solution of [reading.labelled, ...(reading.more ?? [])]) {
+      addSolution(loading.solutions, solution, rootOf(solution, loading.format?.merges === true, row.line), place)
+    }
   }
 }
 
@@ -136,18 +134,36 @@ function takeBad(loading: Loading, bad: BadRow): void {
   if (format === undefined && rows.bad >= MAX_UNKNOWN_ROWS) throw unknownFormat(loading)
 }
 
+/** How each of them is collected, and why there may be none. */
+const COLLECTORS: {
+  readonly [W in Wanted]: {
+    readonly collect: (solutions: Solutions) => Group[]
+    readonly nothing: string
+    readonly need: string
+  }
+} = {
+  preferences: {
+    collect: toGroups,
+    nothing: 'no pair',
+    need: 'A pair needs two completions with different ratings after the same steps; --loss_type kto and --objective prm need none.',
+  },
+  members: { collect: toMembers, nothing: 'nothing to learn', need: 'It needs a completion with a rating.' },
+  demonstrations: {
+    collect: toDemonstrations,
+    nothing: 'nothing to learn',
+    need: 'A demonstration is a completion with a rating above 0.',
+  },
+}
+
 function finish({ file, solutions, rows, badRows, format, options }: Loading): LoadedData {
   if (format === undefined) throw unknownFormat({ file, badRows, options })
-  const isDemonstration = options.wanted === 'demonstrations'
-  const groups = isDemonstration ? toDemonstrations(solutions) : toGroups(solutions)
+  const { collect, nothing, need } = COLLECTORS[options.wanted ?? 'preferences']
+  const groups = collect(solutions)
   const used = groups.reduce((sum, { members }) => sum + members.reduce((part, { count }) => part + count, 0), 0)
   const members = { read: solutions.memberCount, used, dropped: solutions.dropped }
   if (groups.length > 0) return { format: format.name, groups, counts: { rows, badRows, members } }
-  const [made, need] = isDemonstration
-    ? ['nothing to learn', 'A demonstration is a completion with a rating above 0.']
-    : ['no pair', 'A pair needs two completions with different ratings after the same steps.']
   throw new UserError(
-    `${file}: ${made} can be made of its ${format.name} rows: ${rows.read} rows, of which ${rows.used} used, ` +
+    `${file}: ${nothing} can be made of its ${format.name} rows: ${rows.read} rows, of which ${rows.used} used, ` +
       `${rows.bad} bad${showTallies(rows.dropped)}; ` +
       `${members.read} labelled completions${showTallies(members.dropped)}. ${need}${showBad(badRows)}`,
   )

@@ -1,6 +1,6 @@
 /** @file A pair of two continuations of one prefix, with its provenance. */
 import { sha256 } from '../base/hash.ts'
-import type { LocatedBy, Pair, PairSource } from '../data/pair-row.ts'
+import type { LocatedBy, Pair, PairSource, SideSolution } from '../data/pair-row.ts'
 import type { Rollout } from '../data/rollout.ts'
 import type { JudgedRollout } from './judged.ts'
 
@@ -17,6 +17,8 @@ export interface Side {
   readonly content: string
   readonly terminal: boolean
   readonly score: number | null
+  /** The solution that the side begins. */
+  readonly solution: SideSolution
   readonly source: PairSource
 }
 
@@ -56,13 +58,26 @@ export function stepSide({ rollout, spans, verdicts }: JudgedRollout, step: numb
   const { content, terminal } = spans[step]
   const verdict = verdicts[step]
   const score = verdict.state === 'scored' ? verdict.score : null
-  return { content, terminal, score, source: sourceOf(rollout, from) }
+  const solution = solutionFrom({ rollout, spans, verdicts }, spans[step].prefix.length)
+  return { content, terminal, score, solution, source: sourceOf(rollout, from) }
+}
+
+/** The steps that a rollout has from a place in its completion on, with their scores. */
+function solutionFrom({ rollout, spans, verdicts }: Omit<JudgedRollout, 'score'>, start: number): SideSolution {
+  const steps = spans.flatMap(({ prefix, content }, at) => {
+    const verdict = verdicts[at]
+    if (prefix.length < start || content === '') return []
+    return [{ text: content, score: verdict.state === 'scored' ? verdict.score : null }]
+  })
+  return { steps, terminal: rollout.finish === 'stop' }
 }
 
 /** All from a place in the completion on, as a side. */
-export function restSide({ rollout, score }: JudgedRollout, start: number, from: PairSource['from']): Side {
+export function restSide(judged: JudgedRollout, start: number, from: PairSource['from']): Side {
+  const { rollout, score } = judged
+  const solution = solutionFrom(judged, start)
   const content = rollout.completion.slice(start)
-  return { content, terminal: rollout.finish === 'stop', score, source: sourceOf(rollout, from) }
+  return { content, terminal: rollout.finish === 'stop', score, solution, source: sourceOf(rollout, from) }
 }
 
 export function makePair({ prompt, answer, prefix, step }: PairPlace, chosen: Side, rejected: Side, by: Decided): Pair {
@@ -77,6 +92,8 @@ export function makePair({ prompt, answer, prefix, step }: PairPlace, chosen: Si
     step,
     chosen_score: chosen.score,
     rejected_score: rejected.score,
+    chosen_solution: chosen.solution,
+    rejected_solution: rejected.solution,
     answer,
     strategy: by.strategy,
     provenance: {

@@ -8,6 +8,8 @@ import { type Tallies, tally } from './tally.ts'
 interface Draft extends Omit<Member, 'terminal' | 'count'> {
   terminal: boolean
   count: number
+  /** Its place among those of its site. */
+  readonly at: number
   /** A copy has another rating. */
   isContradicted: boolean
 }
@@ -38,6 +40,15 @@ export interface Solutions {
 
 export function createSolutions(): Solutions {
   return { roots: new Map(), sites: [], dropped: new Map(), memberCount: 0 }
+}
+
+/**
+ * Under what a row is merged with others: all solutions of its prompt where its format `merges`, the group it was written
+ * of where it says so, else itself alone.
+ */
+export function rootOf({ prompt, group }: LabelledRow, merges: boolean, line: number): string {
+  if (group !== undefined) return `group ${group}`
+  return merges ? JSON.stringify(prompt) : `line ${line}`
 }
 
 /** Adds a solution; those under one `root` are merged where their prefixes are equal. */
@@ -72,38 +83,67 @@ function reach(
 }
 
 function addCandidate(solutions: Solutions, site: Site | null, candidate: Candidate, place: InputPlace): void {
-  solutions.memberCount++
   if (site === null || 'dropped' in candidate) {
+    solutions.memberCount++
     tally(solutions.dropped, 'dropped' in candidate ? candidate.dropped : 'no right prefix', place)
     return
   }
-  const key = keyOf(candidate.content)
+  const { written, ...member } = candidate
+  const key = keyOf(member.content)
   const draft = site.drafts.get(key)
   if (draft === undefined) {
-    site.drafts.set(key, { ...candidate, count: 1, isContradicted: false })
+    const { count, at } = written ?? { count: 1, at: site.drafts.size }
+    site.drafts.set(key, { ...member, count, at, isContradicted: false })
+    solutions.memberCount += count
     return
   }
-  draft.count++
-  draft.isContradicted ||= draft.rating !== candidate.rating
+  if (written === undefined) {
+    draft.count++
+    solutions.memberCount++
+  }
+  draft.isContradicted ||= draft.rating !== member.rating
   // A step that some solution goes on after does not end it.
-  draft.terminal &&= candidate.terminal
+  draft.terminal &&= member.terminal
 }
 
 /**
- * The groups: prefixes after which one member is rated higher than another. Texts that were given different ratings
- * after one prefix are left out, then groups without a better and a worse member; both are tallied.
+ * The groups of the members that `choose` takes of those read after a prefix. Texts that were given different ratings
+ * after one prefix are left out before, and tallied.
  */
-export function toGroups(solutions: Solutions): Group[] {
+function collect(solutions: Solutions, choose: (members: readonly Member[], site: Site) => readonly Member[]): Group[] {
   return solutions.sites.flatMap((site) => {
     const members: Member[] = []
-    for (const { isContradicted, ...member } of site.drafts.values()) {
+    for (const { isContradicted, at: _, ...member } of [...site.drafts.values()].sort((a, b) => a.at - b.at)) {
       if (isContradicted) tally(solutions.dropped, 'rated differently', site.place, member.count)
       else members.push(member)
     }
-    if (members.some(({ rating }) => rating !== members[0].rating)) return [toGroup(site, members)]
-    for (const { count } of members) tally(solutions.dropped, 'no better or worse sibling', site.place, count)
+    const chosen = choose(members, site)
+    return chosen.length > 0 ? [toGroup(site, chosen)] : []
+  })
+}
+
+/** The groups of preferences: prefixes after which one member is rated higher than another. The others are tallied. */
+export function toGroups(solutions: Solutions): Group[] {
+  return collect(solutions, (members, { place }) => {
+    if (members.some(({ rating }) => rating !== members[0].rating)) return members
+    for (const { count } of members) tally(solutions.dropped, 'no better or worse sibling', place, count)
     return []
   })
+}
+
+/** The groups of all that is rated, also where nothing better or worse stands beside it. */
+export function toMembers(solutions: Solutions): Group[] {
+  return collect(solutions, (members) => members)
+}
+
+/** The groups of what is right: after each prefix the texts with a rating above 0. */
+export function toDemonstrations(solutions: Solutions): Group[] {
+  return collect(solutions, (members, { place }) =>
+    members.filter(({ rating, count }) => {
+      if (rating <= 0) tally(solutions.dropped, 'not rated right', place, count)
+      return rating > 0
+    }),
+  )
 }
 
 function toGroup(site: Site, members: readonly Member[]): Group {
@@ -113,20 +153,4 @@ function toGroup(site: Site, members: readonly Member[]): Group {
     if (at.step !== null) prefix.push(at.step)
   }
   return { problem: problemOf(prompt), prompt, prefix: prefix.reverse(), separator, members, place }
-}
-
-/**
- * The groups of what is right: after each prefix the texts with a rating above 0. Texts that were given different
- * ratings after one prefix are left out.
- */
-export function toDemonstrations(solutions: Solutions): Group[] {
-  return solutions.sites.flatMap((site) => {
-    const members: Member[] = []
-    for (const { isContradicted, ...member } of site.drafts.values()) {
-      if (isContradicted) tally(solutions.dropped, 'rated differently', site.place, member.count)
-      else if (member.rating <= 0) tally(solutions.dropped, 'not rated right', site.place, member.count)
-      else members.push(member)
-    }
-    return members.length > 0 ? [toGroup(site, members)] : []
-  })
 }

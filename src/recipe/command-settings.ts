@@ -1,7 +1,9 @@
 /** @file The settings of the small commands: score, generate, data inspect, data convert. */
 import { z } from 'zod'
-import { exportNames, unfinishedPolicies } from '../interop/export-pairs.ts'
+import { unfinishedPolicies } from '../interop/export-pairs.ts'
+import { exportNames } from '../interop/export-rows.ts'
 import { dataFields } from './config.ts'
+import { splitterField } from './splitter-field.ts'
 
 const count = z.number().int().positive()
 
@@ -28,6 +30,21 @@ export const scoreSchema = z.strictObject({
     }),
   output_path: z.string().optional().meta({ description: 'file to write; default standard output' }),
   max_row_tokens: count.default(2048).meta({ description: 'tokens computed at once' }),
+  implicit: z.boolean().default(false).meta({
+    description:
+      'rewards of steps instead: a trained policy against its reference, rows with steps or {prompt, completion}',
+  }),
+  reference_model: z.string().optional().meta({
+    description: 'with --implicit: what the policy was trained from; default the base model without its adapter',
+  }),
+  beta: z.number().positive().optional().meta({
+    description: 'with --implicit: strength of the reference; default that of the run (training_args.json), else 0.4',
+  }),
+  step_separator: dataFields.step_separator.optional().meta({
+    description:
+      'with --implicit: follows each step of rows that keep their steps apart; default that of the run, else \\n',
+  }),
+  splitter: splitterField.meta({ description: 'with --implicit: how completions are cut into steps' }),
   strict: z.boolean().default(false).meta({ description: 'the first bad row is an error' }),
   json: z.boolean().default(true).meta({ description: 'JSON lines: there is no other form' }),
 })

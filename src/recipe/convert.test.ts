@@ -1,9 +1,11 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { writeTinyModel } from '../../scripts/tiny-model.ts'
 import { folderMaker } from '../../test/folders.ts'
+import { isSlow } from '../../test/slow.ts'
 import type { Group } from '../data/records.ts'
+import { exportNames, isMemberExport } from '../interop/export-rows.ts'
 import { loadGroups } from '../pair/groups.ts'
 import { groupPairs } from '../pair/pairs.ts'
 import { convertSchema } from './command-settings.ts'
@@ -27,6 +29,9 @@ const read = (path: string): Record<string, unknown>[] =>
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line))
+
+/** The rows as the trainer sees them. */
+const shown = (path: string): object[] => read(path).map(({ stepdpo: _, ...row }) => row)
 
 const load = async (path: string): Promise<readonly Group[]> =>
   (await loadGroups(path, { neutral: 'drop', separator: '\n', strict: true })).groups
@@ -58,7 +63,7 @@ const steps = [
   solution(['a', 'b', 'd'], [true, true, false]),
 ]
 
-test.each(['step-dpo', 'trl', 'llama-factory', 'ms-swift'])(
+test.each(['step-dpo', 'trl', 'llama-factory', 'ms-swift', 'axolotl', 'openrlhf'])(
   'pairs written for %s, going on or not, load as they were',
   async (to) => {
     const source = write(steps)
@@ -76,7 +81,7 @@ test('a trainer that ends every side gets the pairs that end, and is told how ma
   const { rows, dropped } = await done
   expect(rows).toBe(1)
   expect([...dropped].map(([, { count }]) => count)).toEqual([4])
-  expect(read(path)).toEqual([
+  expect(shown(path)).toEqual([
     {
       messages: [
         { role: 'user', content: '1+1?' },
@@ -84,6 +89,32 @@ test('a trainer that ends every side gets the pairs that end, and is told how ma
         { role: 'assistant', content: 'c' },
       ],
       rejected_response: 'd',
+    },
+  ])
+})
+
+test('completions are written one by one, also where nothing better or worse stands beside them', async () => {
+  const source = write([...steps, { prompt: '2+2?', completions: ['4'], labels: [true] }])
+  const stepwise = run(source, 'trl-stepwise')
+  // Four times a; b and x twice each; c, y is behind a wrong step, d; 4.
+  expect(await stepwise.done).toMatchObject({ rows: 11 })
+  expect(shown(stepwise.path).slice(-3)).toEqual([
+    { prompt: '1+1?', completions: ['a', 'b', 'c'], labels: [true, true, true] },
+    { prompt: '1+1?', completions: ['a', 'b', 'd'], labels: [true, true, false] },
+    { prompt: '2+2?', completions: ['4'], labels: [true] },
+  ])
+  const unpaired = run(source, 'trl-unpaired')
+  const done = await unpaired.done
+  expect(done.rows).toBe(1)
+  expect([...done.dropped].map(([reason, { count }]) => [reason.slice(0, 22), count])).toEqual([
+    ['a completion goes on, ', 8],
+    ['the answer has begun, ', 2],
+  ])
+  expect(shown(unpaired.path)).toEqual([
+    {
+      prompt: [{ role: 'user', content: '2+2?' }],
+      completion: [{ role: 'assistant', content: '4' }],
+      label: true,
     },
   ])
 })
@@ -119,7 +150,7 @@ test('tokens have an end of turn where a side ends its solution and nowhere else
   const bytes = (text: string) => [...Buffer.from(text)]
   const prompt = [user, ...bytes('1+1?'), assistant, ...bytes('a\n')]
   const goesOn = { prompt_ids: prompt, chosen_ids: bytes('b\n'), rejected_ids: bytes('x\n') }
-  expect(read(path)).toEqual([
+  expect(shown(path)).toEqual([
     ...Array(4).fill(goesOn),
     {
       prompt_ids: [...prompt, ...bytes('b\n')],
@@ -128,14 +159,40 @@ test('tokens have an end of turn where a side ends its solution and nowhere else
     },
   ])
   const groups = await load(path)
-  expect(groups).toHaveLength(5)
-  expect(groups[4].members.map(({ content, terminal }) => ({ content, terminal }))).toEqual([
-    { content: [...bytes('c'), end], terminal: false },
-    { content: [...bytes('d'), end], terminal: false },
+  const begun = [user, ...bytes('1+1?'), assistant]
+  expect(groups.map(({ prompt, prefix }) => ({ prompt, prefix }))).toEqual([
+    { prompt: { raw: begun }, prefix: [bytes('a\n')] },
+    { prompt: { raw: begun }, prefix: [bytes('a\n'), bytes('b\n')] },
+  ])
+  expect(groups[0].members.map(({ count }) => count)).toEqual([2, 2])
+  expect(groups[1].members.map(({ content, terminal }) => ({ content, terminal }))).toEqual([
+    { content: [...bytes('c'), end], terminal: true },
+    { content: [...bytes('d'), end], terminal: true },
   ])
   const again = run(path, 'trl-tokens')
   await again.done
-  expect(read(again.path)).toEqual(read(path))
+  expect(shown(again.path)).toEqual(shown(path))
+  const third = run(again.path, 'trl-tokens')
+  await third.done
+  expect(read(third.path)).toEqual(read(again.path))
   await expect(run(path, 'trl').done).rejects.toThrow('5 left out (token ids, not text)')
   await expect(run(write(steps), 'trl-tokens').done).rejects.toThrow('--base_model')
+})
+
+const PRM800K = join(import.meta.dirname, '../../../shared/data/prm800k/phase1_test.jsonl')
+
+describe.skipIf(!isSlow || !existsSync(PRM800K))('real solutions', () => {
+  const bare = (groups: readonly Group[]) => groups.map(({ place: _, ...group }) => group)
+
+  test.each(exportNames.filter((name) => name !== 'trl-tokens'))(
+    'PRM800K written for %s loads as it was',
+    async (to) => {
+      const { path, done } = run(PRM800K, to, { unfinished: 'mark' })
+      await done
+      const wanted = isMemberExport(to) ? 'members' : 'preferences'
+      const options = { neutral: 'drop', separator: '\n', strict: true, wanted } as const
+      const before = await loadGroups(PRM800K, options)
+      expect(bare((await loadGroups(path, options)).groups)).toEqual(bare(before.groups))
+    },
+  )
 })
