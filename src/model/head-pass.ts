@@ -1,10 +1,26 @@
 /** @file Runs the head at the scored tokens of a row, in chunks: hidden states → log-probabilities, and back. */
-import { type FloatArray, type FloatTensors, rowsOf, type Tensor } from '../engine/backend.ts'
+import { type FloatArray, type FloatTensors, rowsOf, type Tensor, type Tensors } from '../engine/backend.ts'
+import type { HeadGraphs } from './head.ts'
 import type { Machine, PreparedRow } from './machine.ts'
 import type { Row } from './row.ts'
 import { addInto } from './workspace.ts'
 
 type Floats = Tensor<FloatArray>
+
+/** A reference ρ at a row. It has the architecture of the policy; its machine may be the policy's. */
+export interface Reference {
+  readonly machine: Machine
+  /** [T, hidden] */
+  readonly hidden: Floats
+}
+
+/** What is asked of the distributions π of the scored tokens beside their log-probabilities. */
+export interface AskedStatistics {
+  /** For `logCollision`. */
+  readonly collision?: boolean
+  /** For `kl`. */
+  readonly reference?: Reference
+}
 
 /** What the head says of each scored token, [S] each. */
 export interface TokenScores {
@@ -15,33 +31,59 @@ export interface TokenScores {
   readonly best: FloatArray
   /** The mean of the logits over the vocabulary. */
   readonly meanLogit: FloatArray
+  /** log Σ_v π(v)², where it is asked. No gradient goes through it. */
+  readonly logCollision?: FloatArray
+  /** KL(ρ‖π) in nats, where there is a reference. */
+  readonly kl?: FloatArray
 }
 
-/** Consecutive scored tokens [start, end) with the hidden states that predict them and their ids. */
+/** d loss / d scores, [S] each. */
+export interface ScoreGradients {
+  readonly logps: FloatArray
+  /** Of a pass with a reference. */
+  readonly kl?: FloatArray
+}
+
+/** Consecutive scored tokens [start, end) with what the head is fed for them. */
 interface HeadChunk {
   readonly start: number
   readonly end: number
-  readonly x: Floats
-  readonly target: Tensor<Int32Array>
+  readonly feeds: Tensors
 }
 
-function* headChunks(machine: Machine, { scored, ids, parents }: Row, hidden: Floats): Generator<HeadChunk> {
-  const width = machine.config.hiddenSize
-  for (let start = 0; start < scored.length; start += machine.cuts.headTokens) {
-    const end = Math.min(start + machine.cuts.headTokens, scored.length)
-    const x = machine.workspace.take('head x', [end - start, width])
-    const target = new Int32Array(end - start)
-    for (let at = start; at < end; at++) {
-      const parent = parents[scored[at]]
-      x.data.set(hidden.data.subarray(parent * width, (parent + 1) * width), (at - start) * width)
-      target[at - start] = ids[scored[at]]
+/** Some rows of hidden states, in a buffer of a machine. */
+function gatherStates({ workspace }: Machine, name: string, hidden: Floats, rows: Int32Array): Floats {
+  const [, width] = hidden.shape
+  const states = workspace.take(name, [rows.length, width])
+  rows.forEach((row, at) => {
+    states.data.set(hidden.data.subarray(row * width, (row + 1) * width), at * width)
+  })
+  return states
+}
+
+function* headChunks(
+  machine: Machine,
+  { scored, ids, parents }: Row,
+  hidden: Floats,
+  reference: Reference | undefined,
+): Generator<HeadChunk> {
+  const { weights, cuts } = machine
+  for (let start = 0; start < scored.length; start += cuts.headTokens) {
+    const tokens = scored.subarray(start, start + cuts.headTokens)
+    const predictedAt = tokens.map((token) => parents[token])
+    const feeds = {
+      x: gatherStates(machine, 'head x', hidden, predictedAt),
+      target: { data: tokens.map((token) => ids[token]), shape: [tokens.length] },
+      'norm.weight': weights.norm,
+      'head.weight': weights.head,
+      ...(reference && {
+        'reference x': gatherStates(machine, 'head reference x', reference.hidden, predictedAt),
+        'reference norm.weight': reference.machine.weights.norm,
+        'reference head.weight': reference.machine.weights.head,
+      }),
     }
-    yield { start, end, x, target: { data: target, shape: [end - start] } }
+    yield { start, end: start + tokens.length, feeds }
   }
-}
-
-function headFeeds({ weights }: Machine, { x, target }: HeadChunk) {
-  return { x, target, 'norm.weight': weights.norm, 'head.weight': weights.head }
 }
 
 /** Hidden states [N, hidden] → logits [N, vocabulary]. */
@@ -49,38 +91,39 @@ export async function headLogits(machine: Machine, hidden: Floats): Promise<Floa
   const { norm, head } = machine.weights
   const shape = [hidden.shape[0], machine.config.vocabularySize]
   const logits = { data: machine.backend.allocate(shape[0] * shape[1]), shape }
-  await machine.run(machine.head.logits, { x: hidden, 'norm.weight': norm, 'head.weight': head }, { logits })
+  const graph = graphsFor(machine, {}).logits
+  await machine.run(graph, { x: hidden, 'norm.weight': norm, 'head.weight': head }, { logits })
   return logits
 }
 
-/** The log-probabilities of the scored tokens [S]. */
-export async function headLogps(machine: Machine, { row }: PreparedRow, hidden: Floats): Promise<FloatArray> {
-  const logps: Floats = { data: machine.backend.allocate(row.scored.length), shape: [row.scored.length, 1] }
-  for (const chunk of headChunks(machine, row, hidden)) {
-    const into = { logps: rowsOf(logps, chunk.start, chunk.end) }
-    await machine.run(machine.head.forward, headFeeds(machine, chunk), into)
-  }
-  return logps.data
+function graphsFor(machine: Machine, { collision = false, reference }: AskedStatistics): HeadGraphs {
+  return machine.headFor({ collision, kl: reference !== undefined })
 }
 
-/** The scores of the scored tokens, and d logp / d hidden state of each, [S, hidden]. */
-export async function headSloped(
+/** The part of each score that belongs to a chunk, [N, 1]. */
+function columnsOf(scores: Readonly<Record<string, FloatArray>>, { start, end }: HeadChunk): FloatTensors {
+  return Object.fromEntries(
+    Object.entries(scores).map(([name, data]) => [name, { data: data.subarray(start, end), shape: [end - start, 1] }]),
+  )
+}
+
+/** Where scores go. `kl` is there where there is a reference. */
+export interface ScoreTargets {
+  readonly scores: Pick<TokenScores, 'logps' | 'kl'>
+  readonly reference?: Reference
+}
+
+/** Writes the log-probabilities of the scored tokens [S] and, given a reference, their divergences from it. */
+export async function headScores(
   machine: Machine,
   { row }: PreparedRow,
   hidden: Floats,
-): Promise<{ readonly scores: TokenScores; readonly slope: Floats }> {
-  const count = row.scored.length
-  const column = (): Floats => ({ data: machine.backend.allocate(count), shape: [count, 1] })
-  const columns = { logps: column(), entropy: column(), best: column(), meanLogit: column() }
-  const slope = machine.workspace.take('head slope', [count, machine.config.hiddenSize])
-  for (const chunk of headChunks(machine, row, hidden)) {
-    const into = Object.fromEntries(
-      Object.entries({ ...columns, slope }).map(([name, tensor]) => [name, rowsOf(tensor, chunk.start, chunk.end)]),
-    )
-    await machine.run(machine.head.forwardSloped, headFeeds(machine, chunk), into)
+  { scores, reference }: ScoreTargets,
+): Promise<void> {
+  const graph = graphsFor(machine, { reference }).forward
+  for (const chunk of headChunks(machine, row, hidden, reference)) {
+    await machine.run(graph, chunk.feeds, columnsOf({ ...scores }, chunk))
   }
-  const { logps, entropy, best, meanLogit } = columns
-  return { scores: { logps: logps.data, entropy: entropy.data, best: best.data, meanLogit: meanLogit.data }, slope }
 }
 
 /** A forward pass through the head. */
@@ -88,52 +131,98 @@ export interface HeadPass {
   readonly row: PreparedRow
   /** [T, hidden] */
   readonly hidden: Floats
-  /** [S, hidden] */
+  readonly reference?: Reference
+  readonly scores: TokenScores
+  /** d logp / d hidden state of each scored token, [S, hidden]. */
   readonly slope: Floats
+  /** d kl / d hidden state, where there is a reference. */
+  readonly klSlope?: Floats
 }
 
-/** d loss / d logps [S] → d loss / d hidden [T, hidden], given the slopes. */
-export function slopeBackward(machine: Machine, { row, slope }: HeadPass, dLogps: FloatArray): Floats {
-  const width = machine.config.hiddenSize
-  const dHidden = machine.workspace.take('d hidden', [row.tokens, width])
+/** The scores of the scored tokens and their slopes. */
+export async function headSloped(
+  machine: Machine,
+  row: PreparedRow,
+  hidden: Floats,
+  asked: AskedStatistics,
+): Promise<HeadPass> {
+  const { backend, workspace, config } = machine
+  const { reference } = asked
+  const count = row.row.scored.length
+  const column = (): FloatArray => backend.allocate(count)
+  const scores = {
+    logps: column(),
+    entropy: column(),
+    best: column(),
+    meanLogit: column(),
+    ...(asked.collision && { logCollision: column() }),
+    ...(reference && { kl: column() }),
+  }
+  const slope = workspace.take('head slope', [count, config.hiddenSize])
+  const klSlope = reference && workspace.take('head kl slope', [count, config.hiddenSize])
+  const graph = graphsFor(machine, asked).forwardSloped
+  for (const chunk of headChunks(machine, row.row, hidden, reference)) {
+    const { start, end, feeds } = chunk
+    await machine.run(graph, feeds, {
+      ...columnsOf(scores, chunk),
+      slope: rowsOf(slope, start, end),
+      ...(klSlope && { 'kl slope': rowsOf(klSlope, start, end) }),
+    })
+  }
+  return { row, hidden, reference, scores, slope, klSlope }
+}
+
+/** Zeros for d loss / d hidden of a row, [T, hidden]. */
+function zeroStates({ workspace, config }: Machine, tokens: number): Floats {
+  const dHidden = workspace.take('d hidden', [tokens, config.hiddenSize])
   dHidden.data.fill(0)
-  const { scored, parents } = row.row
+  return dHidden
+}
+
+/** Adds d loss / d scores times their slopes where the scored tokens are predicted. */
+function addSlopes(dHidden: Floats, { scored, parents }: Row, slope: Floats, dScores: FloatArray): void {
+  const [, width] = dHidden.shape
   for (let at = 0; at < scored.length; at++) {
     const to = parents[scored[at]] * width
     for (let column = 0; column < width; column++) {
-      dHidden.data[to + column] += dLogps[at] * slope.data[at * width + column]
+      dHidden.data[to + column] += dScores[at] * slope.data[at * width + column]
     }
   }
+}
+
+/** d loss / d scores → d loss / d hidden [T, hidden], given the slopes. */
+export function slopeBackward(machine: Machine, { row, slope, klSlope }: HeadPass, dScores: ScoreGradients): Floats {
+  const dHidden = zeroStates(machine, row.tokens)
+  addSlopes(dHidden, row.row, slope, dScores.logps)
+  if (dScores.kl && klSlope) addSlopes(dHidden, row.row, klSlope, dScores.kl)
   return dHidden
 }
 
 /** The same where the head itself learns: also adds the gradients of its norm and weight to `grads`. */
 export async function headBackward(
   machine: Machine,
-  { row, hidden }: HeadPass,
-  dLogps: FloatArray,
+  pass: HeadPass,
+  { logps, kl }: ScoreGradients,
   grads: FloatTensors,
 ): Promise<Floats> {
+  const { row } = pass.row
+  const reference = kl && pass.reference
   const width = machine.config.hiddenSize
-  const dHidden = machine.workspace.take('d hidden', [row.tokens, width])
-  dHidden.data.fill(0)
-  const { scored, parents } = row.row
-  for (const chunk of headChunks(machine, row.row, hidden)) {
+  const dHidden = zeroStates(machine, pass.row.tokens)
+  const graph = graphsFor(machine, { reference }).backward
+  for (const chunk of headChunks(machine, row, pass.hidden, reference)) {
     const { start, end } = chunk
-    const feeds = {
-      ...headFeeds(machine, chunk),
-      'd logps': { data: dLogps.subarray(start, end), shape: [end - start, 1] },
-    }
+    const given = columnsOf({ 'd logps': logps, ...(kl && { 'd kl': kl }) }, chunk)
     const into = {
       'd x': machine.workspace.take('d head x', [end - start, width]),
       'd norm.weight': machine.workspace.take('d head norm', machine.weights.norm.shape),
       'd head.weight': machine.workspace.take('d head weight', machine.weights.head.shape),
     }
-    await machine.run(machine.head.backward, feeds, into)
+    await machine.run(graph, { ...chunk.feeds, ...given }, into)
     addInto(grads['norm.weight'].data, into['d norm.weight'].data)
     addInto(grads['head.weight'].data, into['d head.weight'].data)
     for (let at = start; at < end; at++) {
-      const to = parents[scored[at]] * width
+      const to = row.parents[row.scored[at]] * width
       addInto(
         dHidden.data.subarray(to, to + width),
         into['d x'].data.subarray((at - start) * width, (at - start + 1) * width),

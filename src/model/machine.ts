@@ -12,7 +12,7 @@ import {
 import { type AttentionGraphs, buildAttention } from './attention.ts'
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
-import { buildHead, type HeadGraphs } from './head.ts'
+import { buildHead, type HeadGraphs, type HeadStatistics } from './head.ts'
 import { buildLayer, type LayerParts, type Learning } from './layer.ts'
 import { inverseFrequencies, type RotaryTables, rotaryTables } from './rope.ts'
 import { type AttentionBlock, attentionBlocks, depthsOf, type Row } from './row.ts'
@@ -38,7 +38,8 @@ export interface Machine {
   readonly cuts: Cuts
   readonly workspace: Workspace
   readonly attention: AttentionGraphs
-  readonly head: HeadGraphs
+  /** The graphs of the head that give so much. */
+  headFor(asked: HeadStatistics): HeadGraphs
   /** The graphs of a layer of which so much learns. */
   layerFor(learning: Learning): LayerParts
   run(graph: Graph, feeds: Tensors, into: Tensors): Promise<void>
@@ -63,6 +64,7 @@ export function makeMachine(backend: Backend, config: ModelConfig, weights: Mode
   const family = families[config.family]
   const frequencies = inverseFrequencies(config, weights.ropeFactors)
   const programs = new Map<Graph, Promise<Program>>()
+  const heads = new Map<string, HeadGraphs>()
   const layers = new Map<string, LayerParts>()
   const compiled = (graph: Graph): Promise<Program> => {
     const known = programs.get(graph) ?? backend.compile(graph)
@@ -76,7 +78,12 @@ export function makeMachine(backend: Backend, config: ModelConfig, weights: Mode
     cuts,
     workspace: makeWorkspace(backend),
     attention: buildAttention(config),
-    head: buildHead(config),
+    headFor: (asked) => {
+      const key = JSON.stringify(asked)
+      const graphs = heads.get(key) ?? buildHead(config, asked)
+      heads.set(key, graphs)
+      return graphs
+    },
     layerFor: (learning) => {
       const key = JSON.stringify(learning)
       const parts = layers.get(key) ?? buildLayer(family, config, learning)

@@ -3,13 +3,16 @@ import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import { backwardLayers, type LayersPass } from './backward.ts'
 import { type FedLayers, forwardLayers, type Keeping } from './forward.ts'
 import {
+  type AskedStatistics,
   type HeadPass,
   headBackward,
   headLogits,
-  headLogps,
+  headScores,
   headSloped,
+  type Reference,
+  type ScoreGradients,
+  type ScoreTargets,
   slopeBackward,
-  type TokenScores,
 } from './head-pass.ts'
 import type { Learning } from './layer.ts'
 import type { Machine } from './machine.ts'
@@ -28,9 +31,7 @@ export interface Gradients {
 export type GradientTables = Omit<PerWeight<Tensor<FloatArray>>, 'layers'>
 
 /** A forward pass that can be gone back. Its buffers belong to the machine: one at a time. */
-export interface RowPass extends LayersPass, HeadPass {
-  readonly scores: TokenScores
-}
+export interface RowPass extends LayersPass, HeadPass {}
 
 /** The layers of the model without an adapter. */
 export function weightLayers(machine: Machine, learning: Learning = { kind: 'none' }): FedLayers {
@@ -44,39 +45,95 @@ export async function logitsOf(machine: Machine, row: Row, layers: FedLayers): P
   return headLogits(machine, hidden)
 }
 
-/** The log-probabilities of a row's scored tokens [S]. */
-export async function scoreRow(machine: Machine, row: Row, layers: FedLayers): Promise<FloatArray> {
-  if (row.scored.length === 0) return machine.backend.allocate(0)
-  const prepared = machine.prepare(row)
-  const { hidden } = await forwardLayers(machine, prepared, layers, 'nothing')
-  return headLogps(machine, prepared, hidden)
+/**
+ * The hidden states of a reference [T, hidden], for passes of the policy on the same row. The buffer belongs to the
+ * machine: one at a time.
+ */
+export async function referenceStates(machine: Machine, row: Row, layers: FedLayers): Promise<Tensor<FloatArray>> {
+  const { hidden } = await forwardLayers(machine, machine.prepare(row), layers, 'nothing')
+  // Out of the buffers of the layers, in which a pass of the policy on this machine works too.
+  const kept = machine.workspace.take('reference hidden', hidden.shape)
+  kept.data.set(hidden.data)
+  return kept
 }
 
-/** The same, keeping what `backwardRow` needs. */
-export async function forwardRow(
+/** The log-probabilities of a row's scored tokens [S]. */
+export async function scoreRow(machine: Machine, row: Row, layers: FedLayers): Promise<FloatArray> {
+  const scores = { logps: machine.backend.allocate(row.scored.length) }
+  await scoreInto(machine, row, layers, { scores })
+  return scores.logps
+}
+
+/** The same, and the divergence KL(ρ‖π) of each token's distribution from that of a reference ρ, [S] in nats. */
+export async function scoreRowWithKl(
   machine: Machine,
   row: Row,
   layers: FedLayers,
-  keeping: Exclude<Keeping, 'nothing'>,
+  reference: Reference,
+): Promise<{ readonly logps: FloatArray; readonly kl: FloatArray }> {
+  const { allocate } = machine.backend
+  const scores = { logps: allocate(row.scored.length), kl: allocate(row.scored.length) }
+  await scoreInto(machine, row, layers, { scores, reference })
+  return scores
+}
+
+async function scoreInto(machine: Machine, row: Row, layers: FedLayers, into: ScoreTargets): Promise<void> {
+  if (row.scored.length === 0) return
+  const prepared = machine.prepare(row)
+  const { hidden } = await forwardLayers(machine, prepared, layers, 'nothing')
+  await headScores(machine, prepared, hidden, into)
+}
+
+/** How a pass that can be gone back is made. */
+export interface ForwardOptions extends AskedStatistics {
+  readonly keeping: Exclude<Keeping, 'nothing'>
+}
+
+/** The scores of a row's scored tokens, keeping what `backwardRow` needs. */
+export function forwardRow(
+  machine: Machine,
+  row: Row,
+  layers: FedLayers,
+  keeping: ForwardOptions['keeping'],
+): Promise<RowPass> {
+  return forwardRowWith(machine, row, layers, { keeping })
+}
+
+/** The same with what else is asked. */
+export async function forwardRowWith(
+  machine: Machine,
+  row: Row,
+  layers: FedLayers,
+  { keeping, ...asked }: ForwardOptions,
 ): Promise<RowPass> {
   const prepared = machine.prepare(row)
   const { states, hidden } = await forwardLayers(machine, prepared, layers, keeping)
-  const { scores, slope } = await headSloped(machine, prepared, hidden)
-  return { scores, row: prepared, layers, states, keeping, hidden, slope }
+  return { ...(await headSloped(machine, prepared, hidden, asked)), layers, states, keeping }
 }
 
 /** Adds the gradients of a loss to `grads`, given d loss / d logps [S]. */
-export async function backwardRow(
+export function backwardRow(machine: Machine, pass: RowPass, dLogps: FloatArray, grads: Gradients): Promise<void> {
+  return backwardRowWith(machine, pass, { logps: dLogps }, grads)
+}
+
+/**
+ * The same of a loss on divergences too.
+ * @throws Error where it is one, and the pass had no reference.
+ */
+export async function backwardRowWith(
   machine: Machine,
   pass: RowPass,
-  dLogps: FloatArray,
+  dScores: ScoreGradients,
   grads: Gradients,
 ): Promise<void> {
+  if (dScores.kl !== undefined && pass.reference === undefined) {
+    throw new Error('backward pass: expected no d kl, as the forward pass had no reference')
+  }
   const { tables } = grads
   const dHidden =
     tables === undefined
-      ? slopeBackward(machine, pass, dLogps)
-      : await headBackward(machine, pass, dLogps, {
+      ? slopeBackward(machine, pass, dScores)
+      : await headBackward(machine, pass, dScores, {
           'norm.weight': tables.norm,
           'head.weight': tables.head,
         })
