@@ -14,6 +14,8 @@ export interface MemberDetails {
   readonly count: number
   /** Where each of its steps ends among its tokens. */
   readonly stepEnds: readonly number[]
+  /** Of each of its steps; null where nobody scored it. */
+  readonly stepScores: readonly (number | null)[]
   /** How much each token counts where the member is chosen, and where it is rejected; undefined: all once. */
   readonly weights?: RoleWeights
 }
@@ -48,6 +50,8 @@ export interface EncodeOptions {
   readonly stepTemperature?: number
   /** Whether a group is compared as a whole, so that it must fit one row. */
   readonly wholeGroups?: boolean
+  /** Whether both sides of a pair must have scores. */
+  readonly needsScores?: boolean
 }
 
 /** Of the authors' code of Full-Step-DPO. */
@@ -114,7 +118,7 @@ function encodeMember(group: Group, member: Member, pieces: PieceEncoder, option
   const steps = side.map(({ score, weight }, at) => ({ tokens: encoded[at].length, score, weight }))
   const byStep = weighSteps(steps, objective, stepTemperature, tokenWeights !== undefined)
   if (byStep !== undefined && 'flaw' in byStep) {
-    return { ids: [], details: { rating, count, stepEnds: [] }, flaw: byStep.flaw }
+    return { ids: [], details: { rating, count, stepEnds: [], stepScores: [] }, flaw: byStep.flaw }
   }
   const kept = encoded.slice(0, byStep === undefined ? side.length : lastWeighed(byStep) + 1)
   let end = 0
@@ -125,6 +129,7 @@ function encodeMember(group: Group, member: Member, pieces: PieceEncoder, option
       end += step.length
       return end
     }),
+    stepScores: side.slice(0, kept.length).map(({ score }) => score),
   }
   const ids = kept.flat()
   if (byStep !== undefined) {
@@ -163,9 +168,10 @@ export function encodeGroups(
     const strange =
       strangeId([prompt, ...steps, ...members], options.vocabularySize) ??
       (options.wholeGroups === true ? wholeFlaw(members, prefixLength, options) : undefined)
-    const pairs = groupPairs(group, options.pairs).filter(({ chosen, rejected, weight }) => {
+    const pairs = groupPairs(group, options.pairs).filter(({ chosen, rejected, weight, scoreGap }) => {
       const flaw =
         strange ??
+        (options.needsScores === true && scoreGap === undefined ? 'nobody has scored both sides' : undefined) ??
         sides[chosen].flaw ??
         sides[rejected].flaw ??
         flawOf(members[chosen], members[rejected], prompt.length, options)

@@ -2,14 +2,17 @@
  * @file Preference losses that compare the pairs of a batch with each other: values and gradients of all its pairs. AOT
  * (Melnyk et al. 2024) as in TRL's DPOTrainer 1.16, for pairs of any weight.
  */
-import { type LossOptions, logistic, type PairLogps, type PairLoss } from './loss.ts'
+
+import { logistic } from './curve.ts'
+import { type LossOptions, lossOf, type PairLogps, type PairLoss } from './loss.ts'
 
 /** A pair that counts `weight` times. */
 export interface WeightedPair extends PairLogps {
   readonly weight: number
 }
 
-type BatchLoss = (pairs: readonly WeightedPair[], options: LossOptions) => PairLoss[]
+/** The losses of the pairs of a batch, in their order. */
+export type BatchLoss = (pairs: readonly WeightedPair[], options: LossOptions) => PairLoss[]
 
 /** A part of the batch that is compared: the sample of pair `first` with that of pair `second`. */
 interface Match {
@@ -64,21 +67,19 @@ function transport(
 }
 
 /** u = lp_w − lp_l of the policy, v = that of the reference. */
-const aotLoss: BatchLoss = (pairs, options) =>
+export const aotLoss: BatchLoss = (pairs, options) =>
   transport(
     options,
     pairs,
     ({ chosen, rejected }) => chosen - rejected,
     ({ referenceChosen, referenceRejected }) => referenceChosen - referenceRejected,
-  ).map(({ value, dFirst }) => ({ value, dChosen: dFirst, dRejected: -dFirst }))
+  ).map(({ value, dFirst }) => lossOf(value, dFirst, -dFirst))
 
 /** u = log ratios of chosen sides, v = those of rejected sides. */
-const aotUnpairedLoss: BatchLoss = (pairs, options) =>
+export const aotUnpairedLoss: BatchLoss = (pairs, options) =>
   transport(
     options,
     pairs,
     ({ chosen, referenceChosen }) => chosen - referenceChosen,
     ({ rejected, referenceRejected }) => rejected - referenceRejected,
-  ).map(({ value, dFirst, dSecond }) => ({ value, dChosen: dFirst, dRejected: dSecond }))
-
-export const batchLosses = { aot: aotLoss, aot_unpaired: aotUnpairedLoss } satisfies Readonly<Record<string, BatchLoss>>
+  ).map(({ value, dFirst, dSecond }) => lossOf(value, dFirst, dSecond))

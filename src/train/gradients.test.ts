@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { oracleJson, oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
+import { plainObjective } from '../../test/plain-objective.ts'
 import { random } from '../base/random.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
 import { ortBackend } from '../engine/session.ts'
@@ -12,7 +13,9 @@ import { adapterLearner, type Learner } from '../model/learner.ts'
 import { loadModel } from '../model/load.ts'
 import { makeMachine } from '../model/machine.ts'
 import { zeroMoments } from './adamw.ts'
-import type { LossType, Objective } from './objective.ts'
+import type { DivergenceType } from './divergence.ts'
+import type { LossType } from './loss-table.ts'
+import type { Objective } from './objective.ts'
 import { openReferenceCache } from './reference.ts'
 import { accumulateGradient, applyGradient, NotFiniteError, type PackedObjective } from './update.ts'
 
@@ -26,6 +29,9 @@ interface Case {
   readonly loss_types: LossType[]
   readonly loss_weights: number[]
   readonly label_smoothing: number
+  readonly ld_alpha: number | null
+  readonly f_divergence_type: DivergenceType
+  readonly use_weighting: boolean
   readonly loss: number
   readonly metrics: Record<string, number>
 }
@@ -57,11 +63,16 @@ function freshCache() {
 }
 
 function objectiveOf(packing: 'tree' | 'none', name = 'sigmoid'): PackedObjective {
-  const { loss_types, loss_weights, label_smoothing } = reference.cases[name]
+  const { loss_types, loss_weights, label_smoothing, ld_alpha, f_divergence_type, use_weighting } =
+    reference.cases[name]
   return {
+    ...plainObjective,
     terms: loss_types.map((type, at) => ({ type, weight: loss_weights[at] })),
     beta: reference.beta,
     labelSmoothing: label_smoothing,
+    divergence: { type: f_divergence_type, alpha: 0.5 },
+    ldAlpha: ld_alpha,
+    usesWeighting: use_weighting,
     packing: { packing, maxRowTokens: 256 },
   }
 }
@@ -96,30 +107,13 @@ test.each([
   },
 )
 
-const names = [
-  'hinge',
-  'ipo',
-  'robust',
-  'exo_pair',
-  'nca_pair',
-  'bco_pair',
-  'sppo_hard',
-  'apo_zero',
-  'apo_down',
-  'discopop',
-  'sigmoid_norm',
-  'sft',
-  'sigmoid+sft',
-  'aot',
-  'aot_unpaired',
-  'aot+smoothing',
-]
+const names = Object.keys(reference.cases)
 
 test('every loss has the loss and the gradients of TRL to 1e-4; in two microbatches they are the same', async () => {
   const policy = startPolicy('products')
   const whole = names.map((name) => ({ name, batches: [groups] }))
   // Those that look at more than one pair.
-  const split = ['sigmoid+sft', 'aot_unpaired'].map((name) => ({
+  const split = ['sigmoid+sft', 'aot_unpaired', 'sigmoid+wpo'].map((name) => ({
     name,
     batches: [groups.slice(0, 2), groups.slice(2)],
   }))

@@ -1,9 +1,11 @@
-/**
- * @file Preference losses on summed log-probabilities: value and gradient of one pair. Knows nothing of tokens or models.
- * Formulas are those of TRL's DPOTrainer 1.16 where it has the loss; docs/losses.md has them side by side.
- */
+/** @file What a preference loss is: what it follows from, what it can be told, and what it gives. Holds no loss. */
+import type { Curve } from './curve.ts'
+import { type Divergence, scoreOf } from './divergence.ts'
 
-/** Summed log-probabilities of a pair's two sides under the policy and the reference, and how many tokens they have. */
+/**
+ * What the loss of a pair follows from. Log-probabilities are sums over the tokens of a side; where tokens have weights,
+ * weighted sums, and `…Tokens` the sums of weights.
+ */
 export interface PairLogps {
   readonly chosen: number
   readonly rejected: number
@@ -13,35 +15,75 @@ export interface PairLogps {
   readonly rejectedTokens: number
   /** The mean of `chosenTokens` over the pairs that the loss is a mean over. */
   readonly meanChosenTokens: number
+  /** Σ over the tokens of the side of KL(reference ‖ policy); 0 where no loss asks for it. */
+  readonly chosenKl: number
+  readonly rejectedKl: number
+  /** The judge's score of the chosen side less that of the rejected one, in [−1, 1]. */
+  readonly scoreGap: number
+  /** How likely the label is the wrong way round, instead of `labelSmoothing`. */
+  readonly doubt?: number
+  /** WPO's weight of the pair: its losses count so much. A constant for the gradient; 1 without WPO. */
+  readonly policyWeight: number
 }
 
+/** What losses can be told. Each heeds some of it, as the table in `objective.ts` says. */
 export interface LossOptions {
   readonly beta: number
   /** How likely the labels of a pair are the wrong way round: ε. */
   readonly labelSmoothing: number
+  readonly divergence: Divergence
+  readonly discopopTau: number
+  /** SimPO's margin γ. */
+  readonly gamma: number
+  /** The shape α of AlphaPO's reward; 0: SimPO's. */
+  readonly alphapoAlpha: number
+  /** Weights of the log-likelihood of chosen sides beside the preference. */
+  readonly cpoAlpha: number
+  readonly rpoAlpha: number
+  /** The weight λ of what chosen sides have lost. */
+  readonly dpopLambda: number
+  /** How much of the margin a gap of 1 between scores asks for. */
+  readonly odpoAlpha: number
+  /** How much of the difference of KLs TDPO₂ takes off. */
+  readonly tdpoAlpha: number
+  /** BCO's δ: what of a reward is common to both sides. */
+  readonly rewardShift: number
+  /** KTO's λ_D and λ_U. */
+  readonly desirableWeight: number
+  readonly undesirableWeight: number
 }
 
-/** A loss with its derivatives by the policy's two log-probabilities. */
+/** A loss with its derivatives by what it follows from of the policy. */
 export interface PairLoss {
   readonly value: number
   readonly dChosen: number
   readonly dRejected: number
+  readonly dChosenKl: number
+  readonly dRejectedKl: number
 }
 
-type Loss = (pair: PairLogps, options: LossOptions) => PairLoss
+export type Loss = (pair: PairLogps, options: LossOptions) => PairLoss
 
-/** log σ(z), exact far from 0. */
-function logSigmoid(z: number): number {
-  return Math.min(z, 0) - Math.log1p(Math.exp(-Math.abs(z)))
+/** A loss that follows from log-probabilities alone. */
+export function lossOf(value: number, dChosen: number, dRejected: number): PairLoss {
+  return { value, dChosen, dRejected, dChosenKl: 0, dRejectedKl: 0 }
 }
 
-function sigmoid(z: number): number {
-  return z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z))
+/** Something that each side of a pair has one of. */
+export interface Sides<T> {
+  readonly chosen: T
+  readonly rejected: T
 }
 
-/** dσ(z) / dz. */
-function bell(z: number): number {
-  return sigmoid(z) * sigmoid(-z)
+/** Log ratios of policy and reference: Δ is their difference. */
+export function ratiosOf(pair: PairLogps): Sides<number> {
+  return { chosen: pair.chosen - pair.referenceChosen, rejected: pair.rejected - pair.referenceRejected }
+}
+
+/** What the log ratios count for under a divergence. */
+export function scoresOf(pair: PairLogps, divergence: Divergence): Sides<Curve> {
+  const { chosen, rejected } = ratiosOf(pair)
+  return { chosen: scoreOf(chosen, divergence), rejected: scoreOf(rejected, divergence) }
 }
 
 /** β times the margin of the log ratios: βΔ. */
@@ -50,163 +92,7 @@ export function marginOf(pair: PairLogps, beta: number): number {
   return beta * (chosen - rejected)
 }
 
-/** Log ratios of policy and reference: Δ is their difference. */
-function ratiosOf(pair: PairLogps): { readonly chosen: number; readonly rejected: number } {
-  return { chosen: pair.chosen - pair.referenceChosen, rejected: pair.rejected - pair.referenceRejected }
+/** How likely the label of this pair is the wrong way round. */
+export function doubtOf(pair: PairLogps, { labelSmoothing }: LossOptions): number {
+  return pair.doubt ?? labelSmoothing
 }
-
-/** A function of one number at a point: its value and its derivative. */
-interface Curve {
-  readonly value: number
-  readonly slope: number
-}
-
-/** A loss that follows from z = βΔ alone. */
-function ofMargin(curve: (z: number, epsilon: number) => Curve): Loss {
-  return (pair, { beta, labelSmoothing }) => {
-    const { value, slope } = curve(marginOf(pair, beta), labelSmoothing)
-    return { value, dChosen: beta * slope, dRejected: -beta * slope }
-  }
-}
-
-/** −(1 − ε) log σ(z) − ε log σ(−z). */
-export function logistic(z: number, epsilon: number): Curve {
-  return {
-    value: -(1 - epsilon) * logSigmoid(z) - epsilon * logSigmoid(-z),
-    slope: sigmoid(z) - 1 + epsilon,
-  }
-}
-
-/**
- * DPO (Rafailov et al. 2023, equation 7); with ε > 0 cDPO (Mitchell 2023). On the tokens of one step this is Step-DPO
- * (Lai et al. 2024, equation 2).
- */
-const sigmoidLoss = ofMargin(logistic)
-
-/** [−(1 − ε) log σ(z) + ε log σ(−z)] / (1 − 2ε): unbiased under flipped labels (Chowdhury et al. 2024). */
-const robustLoss = ofMargin((z, epsilon) => ({
-  value: (epsilon * logSigmoid(-z) - (1 - epsilon) * logSigmoid(z)) / (1 - 2 * epsilon),
-  slope: -((1 - epsilon) * sigmoid(-z) + epsilon * sigmoid(z)) / (1 - 2 * epsilon),
-}))
-
-/** max(0, 1 − z): SLiC's (Zhao et al. 2023) on DPO's margin. */
-const hingeLoss = ofMargin((z) => ({ value: Math.max(0, 1 - z), slope: z < 1 ? -1 : 0 }))
-
-/** KL of (σ(z), σ(−z)) from (1 − ε, ε), which ε = 0 makes infinite. EXO (Ji et al. 2024, equation 16). */
-const exoLoss = ofMargin((z, epsilon) => {
-  const chosen = logSigmoid(z) - Math.log1p(-epsilon)
-  const rejected = logSigmoid(-z) - Math.log(epsilon)
-  return {
-    value: sigmoid(z) * chosen + sigmoid(-z) * rejected,
-    slope: bell(z) * (chosen - rejected),
-  }
-})
-
-/** TRL's default of `discopop_tau`. */
-const DISCOPOP_TEMPERATURE = 0.05
-
-/** −(1 − m) log σ(z) + m e^−z with m = σ(z / τ), τ = 0.05. DiscoPOP (Lu et al. 2024, equation 5). */
-const discopopLoss = ofMargin((z) => {
-  const scaled = z / DISCOPOP_TEMPERATURE
-  const [mixed, rest] = [sigmoid(scaled), sigmoid(-scaled)]
-  // m e^−z as one power: far below 0 it vanishes, although e^−z alone is infinite.
-  const exponential = Math.exp(logSigmoid(scaled) - z)
-  return {
-    value: exponential - rest * logSigmoid(z),
-    slope: (rest / DISCOPOP_TEMPERATURE) * (exponential + mixed * logSigmoid(z)) - exponential - rest * sigmoid(-z),
-  }
-})
-
-/** (Δ − 1 / 2β)² with log ratios by token. IPO (Azar et al. 2023, equation 17) as its authors told TRL they compute it. */
-const ipoLoss: Loss = (pair, { beta }) => {
-  const { chosen, rejected } = ratiosOf(pair)
-  const error = chosen / pair.chosenTokens - rejected / pair.rejectedTokens - 1 / (2 * beta)
-  return {
-    value: error ** 2,
-    dChosen: (2 * error) / pair.chosenTokens,
-    dRejected: (-2 * error) / pair.rejectedTokens,
-  }
-}
-
-/** (Δ − 1 / 2β)² with summed log ratios: IPO as its paper writes it and OpenRLHF computes it. */
-const ipoSumLoss: Loss = (pair, options) => ipoLoss({ ...pair, chosenTokens: 1, rejectedTokens: 1 }, options)
-
-/** −log σ(βΔ) with log ratios by token, as TRL has it. */
-const sigmoidNormLoss: Loss = (pair, { beta }) => {
-  const { chosen, rejected } = ratiosOf(pair)
-  const z = beta * (chosen / pair.chosenTokens - rejected / pair.rejectedTokens)
-  const slope = -beta * sigmoid(-z)
-  return { value: -logSigmoid(z), dChosen: slope / pair.chosenTokens, dRejected: -slope / pair.rejectedTokens }
-}
-
-/** A loss that follows from the rewards of both sides. `curve` gives its value and its derivatives by them. */
-function ofRewards(curve: (chosen: number, rejected: number) => PairLoss): Loss {
-  return (pair, { beta }) => {
-    const { chosen, rejected } = ratiosOf(pair)
-    const { value, dChosen, dRejected } = curve(beta * chosen, beta * rejected)
-    return { value, dChosen: beta * dChosen, dRejected: beta * dRejected }
-  }
-}
-
-/** −log σ(r_w) − ½ log σ(−r_w) − ½ log σ(−r_l). NCA (Chen et al. 2024) of two completions. */
-const ncaLoss = ofRewards((chosen, rejected) => ({
-  value: -logSigmoid(chosen) - 0.5 * logSigmoid(-chosen) - 0.5 * logSigmoid(-rejected),
-  dChosen: 0.5 * sigmoid(chosen) - sigmoid(-chosen),
-  dRejected: 0.5 * sigmoid(rejected),
-}))
-
-/** −log σ(r_w) − log σ(−r_l): BCO (Jung et al. 2024) without its reward shift δ, as TRL has it. */
-const bcoLoss = ofRewards((chosen, rejected) => ({
-  value: -logSigmoid(chosen) - logSigmoid(-rejected),
-  dChosen: -sigmoid(-chosen),
-  dRejected: sigmoid(rejected),
-}))
-
-/** 1 − σ(r_w) + σ(r_l), for chosen sides better than what the policy writes. APO (D'Oosterlinck et al. 2024, equation 7). */
-const apoZeroLoss = ofRewards((chosen, rejected) => ({
-  value: sigmoid(-chosen) + sigmoid(rejected),
-  dChosen: -bell(chosen),
-  dRejected: bell(rejected),
-}))
-
-/** σ(r_w) + 1 − σ(r_w − r_l), for chosen sides worse than what the policy writes. APO, equation 8. */
-const apoDownLoss = ofRewards((chosen, rejected) => ({
-  value: sigmoid(chosen) + sigmoid(rejected - chosen),
-  dChosen: bell(chosen) - bell(chosen - rejected),
-  dRejected: bell(chosen - rejected),
-}))
-
-/** (lr_w − 1 / 2β)² + (lr_l + 1 / 2β)² of log ratios: SPPO (Wu et al. 2024, equation 4.7) where the chosen side always wins. */
-const sppoLoss: Loss = (pair, { beta }) => {
-  const { chosen, rejected } = ratiosOf(pair)
-  const [chosenError, rejectedError] = [chosen - 1 / (2 * beta), rejected + 1 / (2 * beta)]
-  return {
-    value: chosenError ** 2 + rejectedError ** 2,
-    dChosen: 2 * chosenError,
-    dRejected: 2 * rejectedError,
-  }
-}
-
-/** −log p by token of all chosen sides together: over the mean number of tokens, its mean over pairs is that over tokens. */
-const sftLoss: Loss = ({ chosen, meanChosenTokens }) => ({
-  value: -chosen / meanChosenTokens,
-  dChosen: -1 / meanChosenTokens,
-  dRejected: 0,
-})
-
-export const losses = {
-  sigmoid: sigmoidLoss,
-  hinge: hingeLoss,
-  ipo: ipoLoss,
-  ipo_sum: ipoSumLoss,
-  robust: robustLoss,
-  exo_pair: exoLoss,
-  nca_pair: ncaLoss,
-  bco_pair: bcoLoss,
-  sppo_hard: sppoLoss,
-  apo_zero: apoZeroLoss,
-  apo_down: apoDownLoss,
-  discopop: discopopLoss,
-  sigmoid_norm: sigmoidNormLoss,
-  sft: sftLoss,
-} satisfies Readonly<Record<string, Loss>>

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { oracleJson, oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
+import { plainObjective } from '../../test/plain-objective.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
 import { updateBatches } from '../batch/order.ts'
 import type { Packing } from '../batch/pack.ts'
@@ -71,9 +72,8 @@ describe.each(['lora', 'full'] as const)('TRL %s', (kind) => {
       const cache = openReferenceCache(join(folder, `${kind}-${packing}`), undefined)
       const policy = { machine, learner, reference: frozen, cache, keeping: 'products' } as const
       const objective = {
-        terms: [{ type: 'sigmoid', weight: 1 }],
+        ...plainObjective,
         beta: reference.beta,
-        labelSmoothing: 0,
         packing: { packing, maxRowTokens: 256 },
       } as const
       const moments = new Map(learner.parameters.map(({ name, values }) => [name, zeroMoments(values.length)]))

@@ -1,32 +1,47 @@
-/** @file One update: rows through reference and policy, the loss of their pairs, the gradients, the optimizer. */
+/** @file One update: rows through reference and policy, their loss, the gradients, the optimizer. */
 
 import { UserError } from '../base/errors.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
-import { type PackedRow, type PackOptions, packGroups, pairCount } from '../batch/pack.ts'
-import type { Keeping } from '../model/forward.ts'
+import { type PackedRow, type PackOptions, packGroups, packMembers } from '../batch/pack.ts'
+import type { FloatArray } from '../engine/backend.ts'
 import { clearGradients, type Learner } from '../model/learner.ts'
-import type { Machine } from '../model/machine.ts'
-import { backwardRow, forwardRow, scoreRow } from '../model/pass.ts'
+import { backwardRowWith } from '../model/pass.ts'
 import { type AdamOptions, adamStep, clipFactor, globalNorm, type Moments } from './adamw.ts'
-import type { WeightedPair } from './batch-loss.ts'
-import { meanChosenTokens, pairLogps, referenceLogps, sumLogps } from './logps.ts'
-import type { PairLoss } from './loss.ts'
+import { type Diagnostics, diagnostics } from './diagnostics.ts'
 import { type PairTotals, pairTotals, type TokenTotals, tokenTotals } from './metrics.ts'
-import { comparesPairs, lossesOf, type Objective } from './objective.ts'
-import type { ReferenceCache } from './reference.ts'
+import { asksKl, asksReference, type Objective, unitOf } from './objective.ts'
+import { meanChosenTokens, type PairTreatment, pairLogps } from './pair-unit.ts'
+import type { RewardMean } from './reward-loss.ts'
+import { type Asked, forwardPacked, type Policy, scorePacked } from './score.ts'
+import type { ScoredRow } from './scored.ts'
+import type { MeasuredGradient, TrendSample } from './trends.ts'
+import type { BegunLoss, UnitPlace } from './unit.ts'
+import { units } from './units.ts'
 
-/** What turns groups into gradients. */
-export interface Policy {
-  readonly machine: Machine
-  readonly learner: Learner
-  /** A machine with the weights from before training: the same one where only an adapter learns. */
-  readonly reference: Machine
-  readonly cache: ReferenceCache
-  readonly keeping: Exclude<Keeping, 'nothing'>
+export interface PackedObjective extends Objective, PairTreatment {
+  readonly packing: PackOptions
+  /** Whether the reference counts as if it said the same of everything. */
+  readonly referenceFree?: boolean
+  /** Whether pairs count by how likely the policy is to write them: WPO. */
+  readonly usesWeighting?: boolean
 }
 
-export interface PackedObjective extends Objective {
-  readonly packing: PackOptions
+/** What the losses ask of every row. */
+export function askedOf({ terms, referenceFree = false, usesWeighting = false }: PackedObjective): Asked {
+  const types = terms.map(({ type }) => type)
+  return { reference: asksReference(types) && !referenceFree, kl: asksKl(types), collision: usesWeighting }
+}
+
+export function diagnosticsFor(objective: PackedObjective): Diagnostics {
+  const { terms, beta, ldAlpha = null } = objective
+  const isPaired = unitOf(terms.map(({ type }) => type)) !== 'member'
+  return diagnostics({ beta, ldAlpha, isPaired, hasReference: askedOf(objective).reference })
+}
+
+/** The rows that groups become: with their pairs, or with every member once. */
+export function packFor(groups: readonly EncodedGroup[], { terms, packing }: PackedObjective): PackedRow[] {
+  const isPaired = unitOf(terms.map(({ type }) => type)) !== 'member'
+  return isPaired ? packGroups(groups, packing) : packMembers(groups, packing.maxRowTokens)
 }
 
 /** Training cannot go on: a number is not finite. */
@@ -39,26 +54,33 @@ export interface Gradient {
   /** Tokens that were computed, each once. */
   readonly tokens: number
   readonly norm: number
+  /** BCO's running reward with this update in it, where a loss keeps one. */
+  readonly rewardMean?: RewardMean
+  /** What metrics over several updates are made of; undefined without preferences. */
+  readonly sample?: TrendSample
 }
 
 /** A row of an update, with the name of what dropout draws for it. */
 interface LabelledRow {
   readonly packed: PackedRow
   readonly label: string
+  /** Its place among all rows of the update. */
+  readonly at: number
 }
 
 /** A gradient in the making. */
 interface Accumulation {
   readonly objective: PackedObjective
-  /** Pairs of the whole update. */
-  readonly total: number
+  readonly asked: Asked
   readonly meanChosenTokens: number
+  readonly loss: BegunLoss
   readonly pairs: PairTotals
   readonly tokens: TokenTotals
+  readonly diagnostics: Diagnostics
 }
 
 /**
- * The gradient of the mean loss over all pairs of some microbatches, in the learner's totals.
+ * The gradient of the mean loss over all pairs, members or lists of some microbatches, in the learner's totals.
  * @param label names what dropout draws.
  * @throws NotFiniteError naming what is NaN or infinite.
  */
@@ -69,101 +91,124 @@ export async function accumulateGradient(
   label: string,
 ): Promise<Gradient> {
   clearGradients(policy.learner)
+  let count = 0
   const rows = batches.map((groups, batch) =>
-    packGroups(groups, objective.packing).map((packed, at) => ({ packed, label: `${label}.${batch}.${at}` })),
+    packFor(groups, objective).map(
+      (packed, at): LabelledRow => ({ packed, label: `${label}.${batch}.${at}`, at: count++ }),
+    ),
   )
-  const all = rows.flat()
-  const everything = all.map(({ packed }) => packed)
+  const everything = rows.flat()
+  const asked = askedOf(objective)
   const accumulation: Accumulation = {
     objective,
-    total: pairCount(everything),
-    meanChosenTokens: meanChosenTokens(everything),
+    asked,
+    meanChosenTokens: meanChosenTokens(everything.map(({ packed }) => packed)),
+    loss: await units[unitOf(objective.terms.map(({ type }) => type))].begin(
+      objective,
+      placeOf(policy, asked, everything, batches.flat()),
+    ),
     pairs: pairTotals(objective.beta),
-    tokens: tokenTotals(),
+    tokens: tokenTotals(unitOf(objective.terms.map(({ type }) => type))),
+    diagnostics: diagnosticsFor(objective),
   }
-  const losses = comparesPairs(objective.terms.map(({ type }) => type))
-    ? await compareRows(policy, accumulation, all)
-    : undefined
   let tokenCount = 0
+  let part: MeasuredGradient | undefined
   for (const batch of rows) {
     for (const row of batch) {
-      await accumulateRow(policy, accumulation, row, losses?.get(row))
+      await accumulateRow(policy, accumulation, row)
       tokenCount += row.packed.row.ids.length
+      if (row.at + 1 === firstPart(rows)) part = measureTotals(policy.learner, accumulation)
     }
     accumulation.tokens.endBatch()
   }
   const norm = gradientNorm(policy.learner)
   const { loss, ...rest } = accumulation.pairs.means()
-  return { metrics: { loss, grad_norm: norm, ...rest, ...accumulation.tokens.means() }, tokens: tokenCount, norm }
+  const own = accumulation.loss.metrics()
+  const { rewardMean } = accumulation.loss
+  return {
+    metrics: {
+      loss,
+      grad_norm: norm,
+      ...rest,
+      ...own,
+      ...accumulation.tokens.means(),
+      ...accumulation.diagnostics.metrics(),
+    },
+    tokens: tokenCount,
+    norm,
+    sample: sampleOf(accumulation, norm, part),
+    ...(rewardMean !== undefined && { rewardMean }),
+  }
 }
 
-/** The losses of the pairs of each row, where they follow from the pairs of all rows: those are scored beforehand. */
-async function compareRows(
-  { machine, learner, reference, cache }: Policy,
-  { objective, meanChosenTokens }: Accumulation,
-  rows: readonly LabelledRow[],
-): Promise<ReadonlyMap<LabelledRow, readonly PairLoss[]>> {
-  const all: WeightedPair[] = []
-  for (const { packed, label } of rows) {
-    const known = await referenceLogps(reference, packed, cache)
-    const sums = sumLogps(packed, await scoreRow(machine, packed.row, learner.layers(label)))
-    all.push(...pairLogps(packed, sums, known, meanChosenTokens))
-  }
-  const losses = lossesOf(all, objective)
-  const byRow = new Map<LabelledRow, readonly PairLoss[]>()
-  let start = 0
-  for (const row of rows) {
-    const end = start + row.packed.pairs.length
-    byRow.set(row, losses.slice(start, end))
-    start = end
-  }
-  return byRow
+/** How many rows are a fair part of an update: its first microbatch, or its first row if there is one only. */
+function firstPart([first, ...others]: readonly (readonly LabelledRow[])[]): number {
+  return others.length > 0 ? first.length : 1
 }
 
-/** Adds the gradient of a row. `compared` are the losses of its pairs, where they follow from other rows too. */
-async function accumulateRow(
+function measureTotals({ parameters }: Learner, { pairs }: Accumulation): MeasuredGradient {
+  return { norm: globalNorm(parameters.map(({ gradient }) => gradient)), count: pairs.lossWeight() }
+}
+
+/** What the update says of the trends. The totals are shares of the mean over all: a part's own mean is larger. */
+function sampleOf(accumulation: Accumulation, norm: number, part: MeasuredGradient | undefined): TrendSample {
+  const { lengths } = accumulation.diagnostics
+  const count = accumulation.pairs.lossWeight()
+  if (part === undefined || part.count === count) return { lengths }
+  const small = { norm: (part.norm * count) / part.count, count: part.count }
+  return { lengths, gradients: { small, big: { norm, count } } }
+}
+
+/** The rows as a loss sees them that compares some with others: scored with the dropout that they are learned with. */
+function placeOf(
   policy: Policy,
-  accumulation: Accumulation,
-  { packed, label }: LabelledRow,
-  compared: readonly PairLoss[] | undefined,
-): Promise<void> {
-  const { machine, learner, keeping } = policy
-  const reference = await referenceLogps(policy.reference, packed, policy.cache)
-  const pass = await forwardRow(machine, packed.row, learner.layers(label), keeping)
-  accumulation.tokens.add(packed, pass.scores)
-  const pairs = pairLogps(packed, sumLogps(packed, pass.scores.logps), reference, accumulation.meanChosenTokens)
-  const dSums = lossGradient(accumulation, packed, pairs, compared ?? lossesOf(pairs, accumulation.objective))
-  const dLogps = machine.backend.allocate(packed.row.scored.length)
-  packed.continuations.forEach((tokens, at) => {
-    for (const token of tokens) dLogps[token] += dSums[at]
-  })
-  await backwardRow(machine, pass, dLogps, learner.gradients)
-}
-
-/** d loss / d summed log-probability of each continuation of a row, given the losses of its pairs. */
-function lossGradient(
-  { total, pairs: totals }: Accumulation,
-  packed: PackedRow,
-  pairs: readonly WeightedPair[],
-  losses: readonly PairLoss[],
-): number[] {
-  const dSums = packed.continuations.map(() => 0)
-  for (const [at, { chosen, rejected, weight }] of packed.pairs.entries()) {
-    const { value, dChosen, dRejected } = losses[at]
-    const flaw = flawOf({ ...pairs[at], loss: value })
-    if (flaw !== undefined) throw new NotFiniteError(flaw)
-    totals.add(pairs[at], value)
-    dSums[chosen] += (weight / total) * dChosen
-    dSums[rejected] += (weight / total) * dRejected
+  asked: Asked,
+  rows: readonly LabelledRow[],
+  groups: readonly EncodedGroup[],
+): UnitPlace {
+  const { learner } = policy
+  return {
+    groups,
+    rows: rows.map(({ packed }) => packed),
+    score: (at) => scorePacked(policy, rows[at].packed, learner.layers(rows[at].label), asked),
+    scoreOther: (packed, name) =>
+      scorePacked({ ...policy, cache: undefined }, packed, learner.layers(`${rows[0].label}.${name}`), asked),
   }
-  return dSums
 }
 
-/** What of a pair is not finite, if anything: its log-probabilities before the loss that follows from them. */
-function flawOf(numbers: Readonly<Record<string, number>>): string | undefined {
-  const [name, value] = Object.entries(numbers).find(([, number]) => !Number.isFinite(number)) ?? []
-  if (name === undefined) return undefined
-  return name === 'loss' ? `the loss of a pair is ${value}` : `the log-probability of a pair (${name}) is ${value}`
+/** Adds the gradient of a row. */
+async function accumulateRow(policy: Policy, accumulation: Accumulation, row: LabelledRow): Promise<void> {
+  const { machine, learner } = policy
+  const { packed, label, at } = row
+  const { asked, objective, pairs: totals } = accumulation
+  const { scored, pass, scores } = await forwardPacked(policy, packed, learner.layers(label), asked)
+  accumulation.tokens.add(packed, scores)
+  refuseTokens(scored)
+  const { losses, dLogps, dKl } = accumulation.loss.slopes(scored, at)
+  for (const { value, weight } of losses) {
+    if (!Number.isFinite(value)) throw new NotFiniteError(`the loss of a pair is ${value}`)
+    totals.addLoss(value, weight)
+  }
+  const pairs = pairLogps(scored, accumulation.meanChosenTokens, objective)
+  for (const pair of pairs) totals.add(pair)
+  accumulation.diagnostics.add(scored, pairs)
+  const floats = (values: Float64Array): FloatArray => {
+    const into = machine.backend.allocate(values.length)
+    into.set(values)
+    return into
+  }
+  const slopes = { logps: floats(dLogps), ...(dKl !== undefined && { kl: floats(dKl) }) }
+  await backwardRowWith(machine, pass, slopes, learner.gradients)
+}
+
+/** @throws NotFiniteError where a log-probability is not finite. */
+function refuseTokens({ policy, reference }: ScoredRow): void {
+  for (const [name, continuations] of Object.entries({ policy, reference })) {
+    for (const logps of continuations) {
+      const flaw = Array.from(logps).find((logp) => !Number.isFinite(logp))
+      if (flaw !== undefined) throw new NotFiniteError(`the log-probability of a token under the ${name} is ${flaw}`)
+    }
+  }
 }
 
 /** The L2 norm of a learner's totals. @throws NotFiniteError naming a tensor. */
