@@ -75,6 +75,13 @@ function asGiven(steps: readonly WeighedStep[]): RoleWeights | Flaw {
   return { chosen: weights, rejected: weights }
 }
 
+/** Members that end before their solution does, where the objective would compare the rest too and the row has none. */
+export function countCutShort(groups: readonly Group[], objective: StepObjective): number {
+  if (!rules[objective].goesOn) return 0
+  const isCut = ({ terminal, solution }: Member): boolean => !terminal && solution === undefined
+  return groups.reduce((count, { members }) => count + members.filter(isCut).length, 0)
+}
+
 /** What stands before the sides of a group. */
 export function comparedPrefix({ prefix }: Group, objective: StepObjective): readonly Segment[] {
   return rules[objective].comparesPrefix ? [] : prefix

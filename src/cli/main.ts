@@ -11,6 +11,7 @@ import { addPairsCommand } from './pairs-command.ts'
 import { addRunCommand } from './run-command.ts'
 import { addScoreCommand } from './score-command.ts'
 import { stopWithReader } from './signals.ts'
+import { addSweepCommand } from './sweep-command.ts'
 import { addTrainCommand } from './train-command.ts'
 import { printable } from './width.ts'
 
@@ -24,6 +25,7 @@ function makeProgram(): Command {
   for (const addCommand of [
     addRunCommand,
     addTrainCommand,
+    addSweepCommand,
     addJudgeCommand,
     addEvalCommand,
     addScoreCommand,

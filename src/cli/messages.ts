@@ -16,6 +16,10 @@ export function messageOf(event: RunEvent): string | undefined {
       return `saved ${basename(event.folder)}${event.best ? ' (best)' : ''}`
     case 'checkpoint-damaged':
       return `⚠ ${event.folder} cannot be resumed from: ${event.reason}`
+    case 'alarm-raised':
+      return `⚠ ${event.name}: ${event.text} (update ${event.update}). May help: ${event.remedy}`
+    case 'run-stopped-early':
+      return stoppedLine(event)
     case 'warning':
       return `⚠ ${event.message}`
     case 'run-interrupted':
@@ -27,6 +31,12 @@ export function messageOf(event: RunEvent): string | undefined {
     default:
       return undefined
   }
+}
+
+/** `stopped early after update 300: eval_loss no better for 3 evaluations, best 0.412 after update 150`. */
+function stoppedLine({ update, metric, waited, best }: EventOf<'run-stopped-early'>): string {
+  const known = best === undefined ? '' : `, best ${showNumber(best.value, 3)} after update ${best.update}`
+  return `stopped early after update ${update}: ${metric} no better for ${waited} evaluations${known}`
 }
 
 /** Completions without a better or worse sibling are in the nature of the data; a lost row or pair is a warning. */
@@ -42,14 +52,20 @@ const ROUNDING = 1e-6
 function showEvaluation(metrics: Metrics): string {
   const part = (label: string, name: string, digits: number): string[] =>
     metrics[name] === undefined ? [] : [`${label} ${showNumber(metrics[name], digits)}`]
-  const [low, high] = [metrics['eval_rewards/accuracies_low'], metrics['eval_rewards/accuracies_high']]
-  const interval = low === undefined || high === undefined ? [] : [`[${showNumber(low, 3)}, ${showNumber(high, 3)}]`]
-  // An adapter that has learnt nothing yet prefers nothing: its accuracy of 0 is not a verdict.
-  const accuracy = [...part('acc', 'eval_rewards/accuracies', 3), ...interval]
+  const accuracyOf = (name: string): string[] => {
+    const [low, high] = [metrics[`${name}_low`], metrics[`${name}_high`]]
+    const interval = low === undefined || high === undefined ? [] : [`[${showNumber(low, 3)}, ${showNumber(high, 3)}]`]
+    return [...part('acc', name, 3), ...interval]
+  }
   const parts = [
     ...part('loss', 'eval_loss', 4),
-    ...(Math.abs(metrics['eval_rewards/margins']) < ROUNDING ? ['no preference yet'] : accuracy),
+    // An adapter that has learnt nothing yet prefers nothing: its accuracy of 0 is not a verdict.
+    ...(Math.abs(metrics['eval_rewards/margins']) < ROUNDING
+      ? ['no preference yet']
+      : accuracyOf('eval_rewards/accuracies')),
     ...part('margin', 'eval_rewards/margins', 3),
+    ...accuracyOf('eval_verdicts/accuracies'),
+    ...part('auc', 'eval_verdicts/auc', 3),
   ]
   const [least, most] = [metrics['eval_accuracy_low'], metrics['eval_accuracy_high']]
   const solved = metrics['eval_accuracy']
@@ -91,6 +107,7 @@ export function updateLine({ update, updates, metrics, tokens, seconds }: EventO
     ...number('loss', (loss) => showNumber(loss, 4)),
     ...number('rewards/margins', showNumber),
     ...number('rewards/accuracies', showNumber),
+    ...number('verdicts/accuracies', showNumber),
     ...number('learning_rate', showRate),
     ...number('grad_norm', showNumber),
     `tok/s=${showNumber(tokens / seconds)}`,

@@ -1,14 +1,27 @@
 import { describe, expect, test } from 'vitest'
 import { random } from '../base/random.ts'
-import { bootstrap, type Cluster, clusterInterval } from './interval.ts'
+import { bootstrap, bootstrapAll, UNDEFINED_ESTIMATE } from './interval.ts'
+
+/** What one problem adds to a mean: the sum of the values and of their weights. */
+interface Cluster {
+  readonly sum: number
+  readonly weight: number
+}
+
+/** The mean of all problems with its interval. */
+function meanOf(clusters: readonly Cluster[]) {
+  const rows = clusters.map(({ sum, weight }) => [sum, weight])
+  const { value, low, high } = bootstrap(rows, ([sum, weight]) => sum / weight)
+  return { mean: value ?? Number.NaN, low: low ?? Number.NaN, high: high ?? Number.NaN }
+}
 
 test('one problem alone has an interval of no width, whatever it holds', () => {
-  expect(clusterInterval([{ sum: 3, weight: 4 }])).toEqual({ mean: 0.75, low: 0.75, high: 0.75 })
+  expect(meanOf([{ sum: 3, weight: 4 }])).toEqual({ mean: 0.75, low: 0.75, high: 0.75 })
 })
 
 test('problems that are all alike have an interval of no width', () => {
   const alike = Array.from({ length: 9 }, () => ({ sum: 1, weight: 2 }))
-  expect(clusterInterval(alike)).toEqual({ mean: 0.5, low: 0.5, high: 0.5 })
+  expect(meanOf(alike)).toEqual({ mean: 0.5, low: 0.5, high: 0.5 })
 })
 
 test('of two problems, one all right and one all wrong, the interval is everything', () => {
@@ -17,7 +30,7 @@ test('of two problems, one all right and one all wrong, the interval is everythi
     { sum: 0, weight: 1 },
     { sum: 3, weight: 3 },
   ]
-  expect(clusterInterval(two)).toEqual({ mean: 0.75, low: 0, high: 1 })
+  expect(meanOf(two)).toEqual({ mean: 0.75, low: 0, high: 1 })
 })
 
 /** Every resample of a few clusters, each as likely as any other: the bootstrap distribution itself, sorted. */
@@ -58,7 +71,7 @@ test.each([
   const quantile = (share: number): number => means[Math.round(share * (means.length - 1))]
   // The share of 2,000 samples below a quantile of 2.5 % has a standard deviation of 0.35 %; allowed are four.
   const slack = 0.014
-  const { mean, low, high } = clusterInterval(clusters)
+  const { mean, low, high } = meanOf(clusters)
   const total = (part: 'sum' | 'weight') => clusters.reduce((all, cluster) => all + cluster[part], 0)
   expect(mean).toBeCloseTo(total('sum') / total('weight'), 12)
   expect(low).toBeGreaterThanOrEqual(quantile(0.025 - slack))
@@ -83,7 +96,7 @@ function simulate(seed: number): { sum: number; weight: number }[] {
 function coverage(trials: number, split: (problem: Cluster) => readonly Cluster[]): number {
   let held = 0
   for (let seed = 0; seed < trials; seed++) {
-    const { low, high } = clusterInterval(simulate(seed).flatMap(split))
+    const { low, high } = meanOf(simulate(seed).flatMap(split))
     held += Number(low <= 0.5 && 0.5 <= high)
   }
   return held / trials
@@ -117,14 +130,10 @@ describe('the bootstrap of a statistic', () => {
     expect(bootstrap(rows, ratio)).toEqual({ value: 1, low: 1, high: 1 })
   })
 
-  test('of a mean is that of clusters', () => {
-    const rows = simulate(3)
-    const { mean, low, high } = clusterInterval(rows)
-    expect(
-      bootstrap(
-        rows.map(({ sum, weight }) => [sum, weight]),
-        ratio,
-      ),
-    ).toEqual({ value: mean, low, high })
+  test('is the same alone and with others', () => {
+    const rows = simulate(3).map(({ sum, weight }) => [sum, weight])
+    const inverse = ([sum, weight]: readonly number[]): number => weight / sum
+    expect(bootstrapAll(rows, [inverse, ratio])).toEqual([bootstrap(rows, inverse), bootstrap(rows, ratio)])
+    expect(bootstrapAll([], [ratio, inverse])).toEqual([UNDEFINED_ESTIMATE, UNDEFINED_ESTIMATE])
   })
 })

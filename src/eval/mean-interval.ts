@@ -1,11 +1,9 @@
 /** @file Means over problems with 95 % intervals, many at once: one draw of problems serves all of them. */
-import { random } from '../base/random.ts'
-import { type Estimate, UNDEFINED_ESTIMATE } from './interval.ts'
+import { bootstrapAll, type Estimate, UNDEFINED_ESTIMATE } from './interval.ts'
 
 /** A number for each problem, in the same order everywhere; null where a problem has none. */
 export type Column = readonly (number | null)[]
 
-const RESAMPLES = 2000
 /** Of the normal distribution, on both sides. */
 const QUANTILE_95 = 1.959963984540054
 
@@ -24,27 +22,17 @@ export function intervalKind(column: Column): 'wilson' | 'bootstrap' {
   return column.every((value) => value === null || value === 0 || value === 1) ? 'wilson' : 'bootstrap'
 }
 
-/**
- * The mean of each column with its percentile-bootstrap interval, drawing problems with replacement, as `bootstrap` has
- * it. The same number of problems gives the same draws. A resample without any value of a column is left out.
- */
+/** The mean of each column with its interval as `bootstrapAll` has it. A resample without any value of a column is left out. */
 export function bootstrapMeans(columns: readonly Column[]): Estimate[] {
-  const problems = columns[0]?.length ?? 0
-  const parts = columns.map((column) => ({
-    values: Float64Array.from(column, (value) => value ?? 0),
-    weights: column.includes(null) ? Float64Array.from(column, (value) => Number(value !== null)) : null,
-    resampled: new Float64Array(RESAMPLES),
-  }))
-  const draw = random(0, 'bootstrap', problems)
-  const times = new Float64Array(problems)
-  for (let sample = 0; sample < RESAMPLES; sample++) {
-    times.fill(0)
-    for (let drawn = 0; drawn < problems; drawn++) times[draw.below(problems)]++
-    for (const { values, weights, resampled } of parts) {
-      resampled[sample] = dot(times, values) / (weights === null ? problems : dot(times, weights))
-    }
-  }
-  return parts.map(({ resampled }, at) => estimateOf(meanOf(columns[at]), resampled))
+  const count = columns.length
+  const rows = (columns[0] ?? []).map((_, problem) => [
+    ...columns.map((column) => column[problem] ?? 0),
+    ...columns.map((column) => Number(column[problem] !== null)),
+  ])
+  return bootstrapAll(
+    rows,
+    columns.map((_, at) => (sums) => sums[at] / sums[count + at]),
+  )
 }
 
 /** The mean of each column with the interval of its kind. */
@@ -59,24 +47,6 @@ function wilsonOf(column: Column): Estimate {
   return values.length === 0 ? UNDEFINED_ESTIMATE : wilson(sumOf(values), values.length)
 }
 
-function estimateOf(value: number | null, resampled: Float64Array): Estimate {
-  if (value === null) return UNDEFINED_ESTIMATE
-  const sorted = resampled.filter((mean) => !Number.isNaN(mean)).sort()
-  const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] ?? value
-  return { value, low: at(0.025), high: at(0.975) }
-}
-
-function meanOf(column: Column): number | null {
-  const values = column.filter((value) => value !== null)
-  return values.length === 0 ? null : sumOf(values) / values.length
-}
-
 function sumOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0)
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0
-  for (let at = 0; at < a.length; at++) sum += a[at] * b[at]
-  return sum
 }

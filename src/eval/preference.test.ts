@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { writeTinyModel } from '../../scripts/tiny-model.ts'
+import { plainObjective } from '../../test/plain-objective.ts'
 import { random } from '../base/random.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
 import { ortBackend } from '../engine/session.ts'
@@ -13,10 +14,10 @@ import { type Adapter, adaptedLayers, createAdapter } from '../model/lora.ts'
 import { makeMachine } from '../model/machine.ts'
 import { scoreRow, weightLayers } from '../model/pass.ts'
 import { sequenceRow } from '../model/row.ts'
-import type { LossType } from '../train/objective.ts'
+import type { LossType } from '../train/loss-table.ts'
 import { openReferenceCache } from '../train/reference.ts'
 import type { PackedObjective } from '../train/update.ts'
-import { clusterInterval } from './interval.ts'
+import { bootstrap } from './interval.ts'
 import { evaluatePreferences, type PreferenceProgress } from './preference.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'stepdpo-eval-'))
@@ -72,7 +73,7 @@ function makeGroups(): EncodedGroup[] {
 
 const groups = makeGroups()
 const objective: PackedObjective = {
-  terms: [{ type: 'sigmoid', weight: 1 }],
+  ...plainObjective,
   beta: 0.3,
   labelSmoothing: 0.1,
   packing: { packing: 'tree', maxRowTokens: 30 },
@@ -95,7 +96,7 @@ async function evaluate(adapter: Adapter, own: PackedObjective = objective) {
     const step = await steps.next()
     if (step.done) {
       cache.close()
-      return { seen, metrics: step.value }
+      return { seen, ...step.value }
     }
     seen.push(step.value)
   }
@@ -129,7 +130,7 @@ async function pairsOneByOne(adapter: Adapter) {
 }
 
 describe('an adapter that has learnt something', async () => {
-  const { seen, metrics } = await evaluate(learnt())
+  const { seen, metrics, problems } = await evaluate(learnt())
   const pairs = await pairsOneByOne(learnt())
   type Pair = (typeof pairs)[number]
   const total = pairs.reduce((sum, { weight }) => sum + weight, 0)
@@ -184,20 +185,31 @@ describe('an adapter that has learnt something', async () => {
   })
 
   test('has intervals over its three problems, not over its pairs', () => {
-    const clusters = ['a', 'b', 'c'].map((problem) => {
-      const own = pairs.filter((pair) => pair.problem === problem)
-      return {
-        sum: own.reduce((sum, pair) => sum + pair.weight * Number(margin(pair) > 0), 0),
-        weight: own.reduce((sum, { weight }) => sum + weight, 0),
-      }
-    })
-    const { low, high } = clusterInterval(clusters)
-    expect(metrics).toMatchObject({
-      'eval_rewards/accuracies_low': low,
-      'eval_rewards/accuracies_high': high,
-      eval_pairs: total,
-      eval_problems: 3,
-    })
+    const values = {
+      'rewards/accuracies': (pair: Pair) => Number(margin(pair) > 0),
+      'rewards/margins': margin,
+      'logps/chosen': ({ chosen }: Pair) => chosen,
+    }
+    for (const [name, value] of Object.entries(values)) {
+      const clusters = ['a', 'b', 'c'].map((problem) => {
+        const own = pairs.filter((pair) => pair.problem === problem)
+        const weights = own.reduce((sum, { weight }) => sum + weight, 0)
+        return [own.reduce((sum, pair) => sum + pair.weight * value(pair), 0), weights]
+      })
+      const { low, high } = bootstrap(clusters, ([sum, weight]) => sum / weight)
+      expect(metrics[`eval_${name}_low`], name).toBeCloseTo(low ?? Number.NaN, 4)
+      expect(metrics[`eval_${name}_high`], name).toBeCloseTo(high ?? Number.NaN, 4)
+    }
+    expect(metrics['eval_loss_low']).toBeLessThan(metrics['eval_loss'])
+    expect(metrics['eval_loss_high']).toBeGreaterThan(metrics['eval_loss'])
+    expect(metrics).toMatchObject({ eval_pairs: total, eval_problems: 3 })
+  })
+
+  test('has its problems one by one, whose means are the whole', () => {
+    expect(problems.map(({ problem }) => problem)).toEqual(['a', 'b', 'c'])
+    const mean = problems.reduce((sum, one) => sum + Number(one['pairs']) * Number(one['rewards/margins']), 0) / total
+    expect(mean).toBeCloseTo(metrics['eval_rewards/margins'], 12)
+    expect(problems[2]).toMatchObject({ pairs: 2, 'rewards/ties': 1, 'rewards/margins': 0 })
   })
 
   test('tells after each row how many there are', () => {

@@ -67,7 +67,8 @@ function table(rows: readonly (readonly [string, unknown])[]): string {
 /** What went wrong in training, and how the rewards of steps grew. */
 function trainingSection({ alarms, picture }: CardFacts): string {
   const lines = alarms.map(
-    ({ name, since, until, text, remedy }) => `- **${name}** (updates ${since} to ${until}): ${text}. May help: ${remedy}.`,
+    ({ name, since, until, text, remedy }) =>
+      `- **${name}** (updates ${since} to ${until}): ${text}. May help: ${remedy}.`,
   )
   const drawn = picture.length === 0 ? '' : `\n\`\`\`\n${picture.join('\n')}\n\`\`\`\n`
   return `${lines.length === 0 ? 'No alarm was raised in training.' : `Alarms in training:\n\n${lines.join('\n')}`}\n${drawn}`

@@ -7,12 +7,14 @@ import type { Packing } from '../batch/pack.ts'
 import type { NeutralPolicy } from '../data/labelled.ts'
 import type { GroupPairs } from '../pair/pairs.ts'
 import type { ScheduleType } from '../train/schedule.ts'
-import { lossFields, refuseLosses } from './loss-settings.ts'
+import { bestFields, refuseBest } from './best-settings.ts'
+import { refuseLosses } from './loss-refusals.ts'
+import { lossFields } from './loss-settings.ts'
+import { lessonOf, OBJECTIVES } from './objectives.ts'
 
 /** Choices in the order of help, checked against the types of the rooms that know what they mean. */
 const pairPolicies = ['all', 'best_worst', 'first'] as const satisfies readonly GroupPairs[]
 const neutralPolicies = ['drop', 'negative', 'positive'] as const satisfies readonly NeutralPolicy[]
-const objectives = ['step_dpo', 'sft'] as const
 const packings = ['tree', 'none'] as const satisfies readonly Packing[]
 const schedules = [
   'cosine',
@@ -104,9 +106,14 @@ export const dataFields = {
 
 export const objectiveFields = {
   beta: z.number().positive().default(0.4).meta({ group: 'Objective', description: 'strength of the reference' }),
-  objective: z.enum(objectives).default('step_dpo').meta({
+  objective: z.enum(OBJECTIVES).default('step_dpo').meta({
     group: 'Objective',
-    description: 'preferences between steps, or supervised fine-tuning on demonstrations',
+    description:
+      'which steps of two solutions are compared; sft: demonstrations are learned; prm: a process reward model',
+  }),
+  step_temperature: z.number().min(0).default(0.5).meta({
+    group: 'Objective',
+    description: 'full_step_dpo: how much scores tell steps apart; 0: not at all',
   }),
   ...lossFields,
   precompute_ref_log_probs: z.boolean().default(false).meta({
@@ -198,6 +205,7 @@ const evaluationFields = {
     group: 'Evaluation',
     description: 'groups used of what is held out, whole problems; 0: all',
   }),
+  ...bestFields,
 }
 
 const savingFields = {
@@ -249,11 +257,12 @@ export const trainSchema = z
     path: ['from_scratch'],
     message: 'trains all weights: say use_lora false too',
   })
-  .refine((settings) => !settings.precompute_ref_log_probs || settings.objective !== 'sft', {
+  .refine((settings) => !settings.precompute_ref_log_probs || lessonOf(settings) === 'preferences', {
     path: ['precompute_ref_log_probs'],
-    message: 'has no meaning with objective sft, which asks no reference',
+    message: 'is for preferences: other objectives ask no reference',
   })
   .superRefine(refuseLosses)
+  .superRefine(refuseBest)
 
 export type TrainSettings = z.output<typeof trainSchema>
 export type TrainInput = z.input<typeof trainSchema>

@@ -3,6 +3,7 @@ import type { Metrics, RunEvent } from '../data/events.ts'
 import type { Question } from '../data/prompt-rows.ts'
 import type { Rollout } from '../data/rollout.ts'
 import { wilson } from '../eval/mean-interval.ts'
+import { isRepetitive } from '../eval/text-health.ts'
 import { openDecoder } from '../model/decode.ts'
 import { localGenerator } from '../rollout/local.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
@@ -30,7 +31,8 @@ export async function loadEvalQuestions({
 
 /**
  * Solves the problems greedily with the weights as they are now. The solutions of an update go to
- * `stepdpo/generations/update-N.jsonl`. Gives `eval_accuracy` with Wilson's 95 % interval, and the share that was cut.
+ * `stepdpo/generations/update-N.jsonl`. Gives `eval_accuracy` and `eval_repetitive` with Wilson's 95 % intervals, and the
+ * share that was cut.
  */
 export async function* evaluateByGenerating(
   { policy, adapter, model }: TrainParts,
@@ -68,11 +70,15 @@ export async function* evaluateByGenerating(
     const right = rollouts.filter(({ final_answer_correct }) => final_answer_correct === true).length
     const { value, low, high } = wilson(right, rollouts.length)
     const cut = rollouts.filter(({ finish }) => finish === 'length').length
+    const repetitive = wilson(rollouts.filter(isRepetitive).length, rollouts.length)
     return {
       eval_accuracy: value ?? 0,
       eval_accuracy_low: low ?? 0,
       eval_accuracy_high: high ?? 1,
       eval_truncated: cut / rollouts.length,
+      eval_repetitive: repetitive.value ?? 0,
+      eval_repetitive_low: repetitive.low ?? 0,
+      eval_repetitive_high: repetitive.high ?? 1,
     }
   } finally {
     await decoder.dispose()

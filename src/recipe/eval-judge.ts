@@ -25,7 +25,7 @@ export interface JudgeEvaluation {
 
 /** @throws UserError as `judgeFile`. Undefined where the run was stopped, or was a dry one. */
 export async function* evalJudge(
-  { fit_calibration: kind, ...settings }: EvalJudgeSettings,
+  { fit_calibration: kind, threshold, ...settings }: EvalJudgeSettings,
   world: World,
 ): AsyncGenerator<JudgeEvent, JudgeEvaluation | undefined> {
   let judge = ''
@@ -49,7 +49,7 @@ export async function* evalJudge(
     const { label, labels, finalCorrect, category } = row
     return [{ verdicts: judgement.steps, score: judgement.score, label, labels, finalCorrect, category }]
   })
-  const report = reportJudge(solutions)
+  const report = reportJudge(solutions, threshold)
   if (kind !== undefined) {
     const calibration = fitCalibration(kind, solutions.flatMap(outcomesOf))
     writeDurably(join(folder, 'calibration.json'), `${JSON.stringify(calibration, null, 2)}\n`)

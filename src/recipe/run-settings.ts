@@ -9,14 +9,15 @@ import {
   promptFields,
   samplingFields,
 } from './generate-settings.ts'
-import { refuseLosses } from './loss-settings.ts'
+import { refuseLosses } from './loss-refusals.ts'
+import { PREFERENCE_OBJECTIVES } from './objectives.ts'
 import { judgeStageFields, type PairsSettings, pairFields, pairsSchema } from './pairs-settings.ts'
 
 const count = z.number().int().positive()
 
-const { objective: _, precompute_ref_log_probs: __, ...preferenceFields } = objectiveFields
+const { precompute_ref_log_probs: _, ...preferenceFields } = objectiveFields
 const { max_length, max_row_tokens, pack } = dataFields
-const { check_leak: ___, ...loopPairFields } = pairFields
+const { check_leak: __, ...loopPairFields } = pairFields
 
 export const runSchema = z
   .strictObject({
@@ -58,6 +59,11 @@ export const runSchema = z
     aggregations: evalFields.aggregations,
     ...loopPairFields,
     ...preferenceFields,
+    // Pairs are what a run makes.
+    objective: z
+      .enum(PREFERENCE_OBJECTIVES)
+      .default('step_dpo')
+      .meta({ ...preferenceFields.objective.meta() }),
     ...loraFields,
     ...trainingFields,
     max_length,

@@ -7,6 +7,7 @@ import { findDataFile } from '../data/locate.ts'
 import { readRows } from '../data/rows.ts'
 import type { StageEvent } from '../data/stage-events.ts'
 import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
+import { lessonOf } from './objectives.ts'
 import { type Confirm, runLoop } from './run.ts'
 import { runSchema } from './run-settings.ts'
 import { train } from './train.ts'
@@ -37,8 +38,9 @@ export async function* trainOnAny(
 }
 
 /** Whether the rows of the data have no answers to learn from. */
-async function onlyAsks({ dataset_path, objective }: TrainSettings): Promise<boolean> {
-  if (objective === 'sft') return false
+async function onlyAsks(settings: TrainSettings): Promise<boolean> {
+  const { dataset_path } = settings
+  if (lessonOf(settings) !== 'preferences') return false
   for await (const row of readRows(findDataFile(dataset_path))) {
     const format = 'value' in row ? detectFormat(row.value) : undefined
     if (format !== undefined) return format.name === 'prompts'

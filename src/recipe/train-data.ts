@@ -1,15 +1,26 @@
 /** @file The groups of a training run: loaded, checked for leaks, split by problem and encoded. */
 import { showPlace, UserError } from '../base/errors.ts'
-import { type EncodedGroup, encodeGroups, encodeMembers } from '../batch/encode.ts'
+import {
+  type EncodedData,
+  type EncodedGroup,
+  type EncodeOptions,
+  encodeGroups,
+  encodeMembers,
+} from '../batch/encode.ts'
+import { encodeVerdicts } from '../batch/encode-verdicts.ts'
 import { pairCount } from '../batch/pack.ts'
 import type { Encoder } from '../batch/pieces.ts'
+import { countCutShort } from '../batch/step-weights.ts'
 import type { RunEvent } from '../data/events.ts'
 import type { Group } from '../data/records.ts'
-import { type LoadedData, loadGroups, UnlabelledError } from '../pair/groups.ts'
+import type { VerdictFrame, VerdictSettings } from '../judge/verdicts.ts'
+import { type LoadedData, loadGroups, UnlabelledError, type Wanted } from '../pair/groups.ts'
 import { findLeaks } from '../pair/leak.ts'
 import { splitByProblem } from '../pair/split.ts'
 import type { Tally } from '../pair/tally.ts'
+import { needsScores, unitOf } from '../train/objective.ts'
 import type { TrainSettings } from './config.ts'
+import { isPreference, type Lesson, lessonOf, type ObjectiveName } from './objectives.ts'
 
 /** Groups before they are tokens. */
 export interface TrainText {
@@ -21,6 +32,14 @@ export interface TrainText {
 export interface TrainData {
   readonly train: readonly EncodedGroup[]
   readonly heldOut: readonly EncodedGroup[]
+  readonly verdicts: Encoding['verdicts']
+}
+
+/** What is loaded for each lesson. */
+const WANTED: { readonly [L in Lesson]: Wanted } = {
+  preferences: 'preferences',
+  demonstrations: 'demonstrations',
+  verdicts: 'members',
 }
 
 /**
@@ -29,8 +48,8 @@ export interface TrainData {
  */
 export async function* loadTrainText(settings: TrainSettings): AsyncGenerator<RunEvent, TrainText> {
   const { neutral, step_separator: separator, strict } = settings
-  const wanted = settings.objective === 'sft' ? 'demonstrations' : 'preferences'
-  const options = { neutral, separator, strict, wanted } as const
+  const wanted: Wanted = unitOf(settings.loss_type) === 'member' ? 'members' : WANTED[lessonOf(settings)]
+  const options = { neutral, separator, strict, wanted }
   const data = await loadGroups(settings.dataset_path, options).catch((error) => refuseUnlabelled(error, settings))
   yield* lossEvents(data)
   if (settings.reward_model !== undefined) {
@@ -96,6 +115,45 @@ function* tallyEvents(dropped: ReadonlyMap<string, Tally>, total: number, what: 
   }
 }
 
+/** What text becomes tokens by. */
+export interface Encoding {
+  /** Undefined where all rows are token ids. */
+  readonly encoder: Encoder | undefined
+  /** Of a process reward model: how it reads solutions, in tokens, and as its folder will say it. */
+  readonly verdicts: { readonly frame: VerdictFrame; readonly settings: VerdictSettings } | undefined
+}
+
+/** The tokens of groups, as the objective learns from them. */
+function encode(
+  groups: readonly Group[],
+  { encoder, verdicts }: Encoding,
+  options: EncodeOptions,
+  settings: TrainSettings,
+): EncodedData {
+  switch (lessonOf(settings)) {
+    case 'verdicts':
+      if (verdicts === undefined) throw new UserError('objective prm learns from text, and these rows are token ids')
+      return encodeVerdicts(groups, verdicts.frame, options)
+    case 'demonstrations':
+      return encodeMembers(groups, encoder, options, false)
+    case 'preferences':
+      return unitOf(settings.loss_type) === 'member'
+        ? encodeMembers(groups, encoder, options, true)
+        : encodeGroups(groups, encoder, options)
+  }
+}
+
+/** Says where an objective would compare more of a solution than the rows have. */
+function* cutShortEvents(groups: readonly Group[], objective: ObjectiveName): Generator<RunEvent> {
+  const cut = isPreference(objective) ? countCutShort(groups, objective) : 0
+  if (cut === 0) return
+  const total = groups.reduce((count, { members }) => count + members.length, 0)
+  const message =
+    `objective ${objective}: the rows do not say how the solutions of ${cut} of ${total} steps go on: ` +
+    'of these the step is all that is compared'
+  yield { type: 'warning', message }
+}
+
 /** Whole problems until there are `limit` groups; all where it is 0. */
 function firstProblems(groups: readonly EncodedGroup[], limit: number): readonly EncodedGroup[] {
   if (limit === 0) return groups
@@ -117,7 +175,7 @@ function firstProblems(groups: readonly EncodedGroup[], limit: number): readonly
  */
 export function* encodeTrainText(
   text: TrainText,
-  encoder: Encoder | undefined,
+  encoding: Encoding,
   settings: TrainSettings,
   tokens: number,
 ): Generator<RunEvent, TrainData> {
@@ -127,19 +185,21 @@ export function* encodeTrainText(
     maxRowTokens: settings.pack === 'none' ? 2 * settings.max_length : settings.max_row_tokens,
     pairs: settings.group_pairs,
     vocabularySize: tokens,
+    stepTemperature: settings.step_temperature,
+    wholeGroups: unitOf(settings.loss_type) === 'list',
+    needsScores: settings.soft_labels || (unitOf(settings.loss_type) === 'pair' && needsScores(settings.loss_type)),
+    ...(isPreference(settings.objective) && { objective: settings.objective }),
   }
-  const [train, heldOut] = [text.train, text.heldOut].map((groups) =>
-    settings.objective === 'sft'
-      ? encodeMembers(groups, encoder, options, false)
-      : encodeGroups(groups, encoder, options),
-  )
+  const [train, heldOut] = [text.train, text.heldOut].map((groups) => encode(groups, encoding, options, settings))
+  const unit = lessonOf(settings) === 'verdicts' ? 'rated step' : 'pair'
   for (const { dropped, groups } of [train, heldOut]) {
     yield* tallyEvents(
       dropped,
       pairCount(groups) + [...dropped.values()].reduce((sum, { count }) => sum + count, 0),
-      'pairs',
+      `${unit}s`,
     )
   }
+  yield* cutShortEvents(text.train, settings.objective)
   if (train.truncated + heldOut.truncated > 0) {
     const message =
       `${train.truncated + heldOut.truncated} prefixes are longer than max_length ${options.maxLength} allows: ` +
@@ -147,12 +207,16 @@ export function* encodeTrainText(
     yield { type: 'warning', message }
   }
   if (train.groups.length === 0) {
-    const reasons = [...train.dropped].map(([reason, { count }]) => `${count} pairs: ${reason}`)
+    const reasons = [...train.dropped].map(([reason, { count }]) => `${count} ${unit}s: ${reason}`)
     const why = reasons.length > 0 ? reasons.join('; ') : 'no prefix has a better and a worse continuation'
-    throw new UserError(`${settings.dataset_path}: no pair is left to train on. ${why}`)
+    throw new UserError(`${settings.dataset_path}: no ${unit} is left to train on. ${why}`)
   }
   if (text.heldOut.length > 0 && heldOut.groups.length === 0) {
-    throw new UserError('no pair is left to evaluate on: say --eval_strategy no, or hold more out with --eval_split')
+    throw new UserError(`no ${unit} is left to evaluate on: say --eval_strategy no, or hold more out with --eval_split`)
   }
-  return { train: train.groups, heldOut: firstProblems(heldOut.groups, settings.max_eval_groups) }
+  return {
+    train: train.groups,
+    heldOut: firstProblems(heldOut.groups, settings.max_eval_groups),
+    verdicts: encoding.verdicts,
+  }
 }

@@ -3,7 +3,9 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Bytes, writeDurably } from '../base/files.ts'
 import type { Metrics } from '../data/events.ts'
+import type { RaisedAlarm } from '../eval/alarms.ts'
 import { modelCard } from '../interop/model-card.ts'
+import { PRM_FILE, type VerdictSettings } from '../judge/verdicts.ts'
 import { adapterFiles } from '../model/adapter-file.ts'
 import type { LoadedModel } from '../model/load.ts'
 import type { Adapter } from '../model/lora.ts'
@@ -23,8 +25,21 @@ const COMPANIONS = [
   'generation_config.json',
 ]
 
+/** What a run leaves. */
+export interface Learned {
+  readonly model: LoadedModel
+  readonly adapter: Adapter | undefined
+  /** Of a process reward model: how it reads solutions. */
+  readonly verdicts: VerdictSettings | undefined
+}
+
 /** The files of what learns: a PEFT folder's, or those of a whole model. */
-export function learnedFiles(model: LoadedModel, adapter: Adapter | undefined): Map<string, Bytes | Iterable<Bytes>> {
+export function learnedFiles({ verdicts, ...learned }: Learned): Map<string, Bytes | Iterable<Bytes>> {
+  const files = weightFiles(learned)
+  return verdicts === undefined ? files : files.set(PRM_FILE, `${JSON.stringify(verdicts, null, 2)}\n`)
+}
+
+function weightFiles({ model, adapter }: Pick<Learned, 'model' | 'adapter'>): Map<string, Bytes | Iterable<Bytes>> {
   if (adapter !== undefined) return adapterFiles(adapter, model.path)
   const config = { ...Object(model.json), torch_dtype: 'float32', dtype: 'float32' }
   return new Map<string, Bytes | Iterable<Bytes>>([
@@ -40,17 +55,20 @@ function writeJson(path: string, value: unknown): void {
 /** Results in the files that Trainer writes, and everything that makes the folder loadable by itself. */
 export function writeResults(
   folder: string,
-  model: LoadedModel,
-  adapter: Adapter | undefined,
+  learned: Learned,
   run: {
     readonly settings: TrainSettings
     readonly train: Metrics
     readonly evaluation: Metrics
     readonly updates: number
     readonly state: string
+    readonly alarms: readonly RaisedAlarm[]
+    /** Rewards by step, as lines. */
+    readonly picture: readonly string[]
   },
 ): void {
-  for (const [name, content] of learnedFiles(model, adapter)) writeDurably(join(folder, name), content)
+  const { model, adapter } = learned
+  for (const [name, content] of learnedFiles(learned)) writeDurably(join(folder, name), content)
   if (statSync(model.path).isDirectory()) {
     for (const name of COMPANIONS) {
       const from = join(model.path, name)
@@ -69,6 +87,8 @@ export function writeResults(
     updates: run.updates,
     settings: run.settings,
     evaluation: run.evaluation,
+    alarms: run.alarms,
+    picture: run.picture,
     version: packageVersion(),
   })
   writeDurably(join(folder, 'README.md'), card)

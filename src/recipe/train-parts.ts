@@ -12,9 +12,10 @@ import { type Adapter, adaptedLayers, createAdapter, type LoraSettings } from '.
 import { makeMachine } from '../model/machine.ts'
 import { weightLayers } from '../model/pass.ts'
 import { openReferenceCache } from '../train/reference.ts'
-import type { Policy } from '../train/update.ts'
+import type { Policy } from '../train/score.ts'
 import type { TrainSettings } from './config.ts'
 import { modelFingerprint } from './fingerprint.ts'
+import { lessonOf } from './objectives.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { World } from './world.ts'
 
@@ -81,11 +82,12 @@ export function makeParts(
   const machine = makeMachine(backend, config, model.weights)
   const adapter = makeAdapter(settings, config)
   // Supervised fine-tuning asks no reference: none is loaded.
-  const isAsked = settings.objective !== 'sft' && adapter === undefined
+  const isAsked = lessonOf(settings) === 'preferences' && adapter === undefined
   const reference = isAsked ? makeMachine(backend, config, loadModel(model.path).weights) : machine
   const fingerprint = modelFingerprint(model.path)
   const shared = join(cacheFolder(place.world.environment), 'reference', `${fingerprint}.log`)
-  const cache = openReferenceCache(place.folder.own('reference.log'), shared)
+  // What a reference that moves has said is of no use later.
+  const cache = settings.sync_ref_model ? undefined : openReferenceCache(place.folder.own('reference.log'), shared)
   return {
     model,
     fingerprint,
@@ -99,7 +101,7 @@ export function makeParts(
     },
     evaluated: adapter === undefined ? weightLayers(machine) : adaptedLayers(machine, adapter),
     dispose: async () => {
-      cache.close()
+      cache?.close()
       await machine.dispose()
       if (reference !== machine) await reference.dispose()
     },

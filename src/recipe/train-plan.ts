@@ -4,9 +4,11 @@ import { type OrderOptions, updatesPerEpoch } from '../batch/order.ts'
 import type { LoopOptions } from '../train/loop.ts'
 import type { Identity } from '../train/state.ts'
 import type { PackedObjective } from '../train/update.ts'
+import { bestRules } from './best-settings.ts'
 import type { TrainSettings } from './config.ts'
 import { dataFingerprint, modelFingerprint } from './fingerprint.ts'
-import { lossTerms } from './loss-settings.ts'
+import { lossOptions, lossTerms } from './loss-settings.ts'
+import { type Lesson, lessonOf } from './objectives.ts'
 import type { Choices } from './train-parts.ts'
 
 export interface Plan {
@@ -16,11 +18,12 @@ export interface Plan {
   readonly updatesPerEpoch: number
 }
 
-/** Of preferences (Step-DPO's README, TRL's advice for adapters), and of demonstrations (TRL's SFTTrainer). */
+/** Of preferences (Step-DPO's README, TRL's advice for adapters), and of what is learned without a reference (TRL's SFTTrainer). */
 const RATES = {
-  step_dpo: { adapter: 1e-5, full: 5e-7 },
-  sft: { adapter: 2e-4, full: 2e-5 },
-} as const satisfies Readonly<Record<TrainSettings['objective'], object>>
+  preferences: { adapter: 1e-5, full: 5e-7 },
+  demonstrations: { adapter: 2e-4, full: 2e-5 },
+  verdicts: { adapter: 2e-4, full: 2e-5 },
+} as const satisfies Readonly<Record<Lesson, object>>
 
 function orderOptions(settings: TrainSettings): OrderOptions {
   return {
@@ -40,8 +43,11 @@ export function planRun(settings: TrainSettings, groups: readonly EncodedGroup[]
     updatesPerEpoch: perEpoch,
     objective: {
       terms: lossTerms(settings),
-      beta: settings.beta,
-      labelSmoothing: settings.label_smoothing,
+      ...lossOptions(settings),
+      ldAlpha: settings.ld_alpha,
+      softLabels: settings.soft_labels,
+      referenceFree: settings.reference_free,
+      usesWeighting: settings.use_weighting,
       packing: { packing: settings.pack, maxRowTokens: settings.max_row_tokens },
     },
     loop: {
@@ -56,12 +62,14 @@ export function planRun(settings: TrainSettings, groups: readonly EncodedGroup[]
       },
       schedule: {
         type: settings.lr_scheduler_type,
-        rate: settings.learning_rate ?? RATES[settings.objective][settings.use_lora ? 'adapter' : 'full'],
+        rate: settings.learning_rate ?? RATES[lessonOf(settings)][settings.use_lora ? 'adapter' : 'full'],
         warmupUpdates,
       },
       evaluation: { strategy: settings.eval_strategy, steps: settings.eval_steps },
       evaluatesFirst: settings.eval_on_start && settings.eval_strategy !== 'no',
       saving: { strategy: settings.save_strategy, steps: settings.save_steps },
+      best: bestRules(settings),
+      savesBest: settings.load_best_model_at_end,
       loggingUpdates: settings.logging_steps,
     },
   }
@@ -93,6 +101,11 @@ const FREE: readonly string[] = [
   'resume_from_checkpoint',
   'resume_changed',
   'overwrite_output_dir',
+  'metric_for_best_model',
+  'greater_is_better',
+  'load_best_model_at_end',
+  'early_stopping_patience',
+  'early_stopping_threshold',
   'eval_generate',
   'eval_generate_path',
   'eval_max_new_tokens',

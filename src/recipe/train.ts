@@ -1,35 +1,35 @@
 /** @file Step-DPO training, from settings to a saved adapter: the parts list of the `train` command. */
 import { cpus } from 'node:os'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { messageOf, UsageError, UserError } from '../base/errors.ts'
 import { writeDurably } from '../base/files.ts'
-import { updateBatches } from '../batch/order.ts'
-import { packGroups, pairCount } from '../batch/pack.ts'
-import type { Metrics, RunEvent } from '../data/events.ts'
-import type { Question } from '../data/prompt-rows.ts'
-import { evaluateDemonstrations } from '../eval/demonstration.ts'
-import { evaluatePreferences } from '../eval/preference.ts'
+import { pairCount } from '../batch/pack.ts'
+import type { RunEvent } from '../data/events.ts'
+import { watchAlarms } from '../eval/alarms.ts'
 import { ADAPTER_WEIGHTS } from '../model/adapter-file.ts'
 import { initialModel } from '../model/initial.ts'
 import { loadModel } from '../model/load.ts'
 import { parameterCount } from '../model/weights.ts'
-import { loadTokenizer } from '../text/tokenizer.ts'
+import { standingOf } from '../train/best.ts'
 import { type CheckpointFolder, pruneCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
-import { accumulateDemonstrations } from '../train/demonstrate.ts'
-import { referenceLogps } from '../train/logps.ts'
-import { isEvaluation, type Training, trainLoop } from '../train/loop.ts'
-import { freshState, type RunFacts, restoreState, stateFiles, type TrainState, trainerState } from '../train/state.ts'
-import { accumulateGradient } from '../train/update.ts'
+import { isBestSaved, trainLoop } from '../train/loop.ts'
+import { REFERENCE, referenceParts, restoreReference } from '../train/moving-reference.ts'
+import { freshState, type RunFacts, restoreState, stateFiles, type TrainState } from '../train/state.ts'
 import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
-import { evaluateByGenerating, loadEvalQuestions } from './eval-generate.ts'
-import { openRecorder, type Recorder } from './recorder.ts'
+import { loadEvalQuestions } from './eval-generate.ts'
+import { openRecorder } from './recorder.ts'
 import { findCheckpoint, openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
+import { withAlarms } from './train-alarms.ts'
 import { type Begin, beginOf } from './train-begin.ts'
-import { encodeTrainText, loadTrainText, type TrainData, type TrainText } from './train-data.ts'
-import { learnedFiles, MODEL_WEIGHTS, writeResults } from './train-output.ts'
+import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
+import { encodingOf } from './train-encoding.ts'
+import { finish } from './train-finish.ts'
+import { accumulatorOf, evaluateAt, precompute, type Run, syncReference } from './train-lesson.ts'
+import { type Learned, learnedFiles, MODEL_WEIGHTS } from './train-output.ts'
 import { makeParts, type TrainParts } from './train-parts.ts'
-import { identityOf, type Plan, planRun } from './train-plan.ts'
+import { identityOf, planRun } from './train-plan.ts'
 import { systemWorld, type World } from './world.ts'
 
 /**
@@ -71,17 +71,6 @@ async function* trainInFolder(settings: TrainSettings, folder: RunFolder, world:
   }
 }
 
-interface Run {
-  readonly settings: TrainSettings
-  readonly folder: RunFolder
-  readonly world: World
-  readonly recorder: Recorder
-  readonly begin: Begin
-  readonly checkpoint: CheckpointFolder | undefined
-  /** What happened before the run had a log. */
-  readonly early: readonly RunEvent[]
-}
-
 function writeOwnFiles(settings: TrainSettings, folder: RunFolder, begin: Begin): void {
   writeDurably(folder.own('config.resolved.yaml'), settingsToYaml(trainSchema, settings))
   const [processor] = cpus()
@@ -116,18 +105,12 @@ async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
     const trainable = parts.policy.learner.parameters.reduce((count, { values }) => count + values.length, 0)
     const seconds = world.seconds() - started
     yield { type: 'model-loaded', parameters: parameterCount(model.weights), trainable, seconds }
-    const data = yield* encodeText(run, text, parts)
+    const encoding = encodingOf(settings, text, new Date(begin.started))
+    const data = yield* encodeTrainText(text, encoding, settings, model.config.vocabularySize)
     yield* trainOn(run, parts, data)
   } finally {
     await parts.dispose()
   }
-}
-
-/** Rows of token ids need no tokenizer; all others do. */
-function encodeText({ settings, begin }: Run, text: TrainText, { model }: TrainParts) {
-  const isIds = text.loaded.every(({ format }) => format === 'pretokenised')
-  const tokenizer = isIds ? undefined : loadTokenizer(settings.base_model, new Date(begin.started))
-  return encodeTrainText(text, tokenizer, settings, model.config.vocabularySize)
 }
 
 async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGenerator<RunEvent> {
@@ -138,107 +121,62 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
   const counts = { groups: data.train.length, pairs: pairCount(data.train), problems, evalGroups: data.heldOut.length }
   yield { type: 'data-loaded', ...counts, updates }
   const identity = identityOf(settings, plan, begin, parts.fingerprint)
-  const facts = { updates, updatesPerEpoch: plan.updatesPerEpoch, seed: settings.seed, identity, begin }
+  const { updatesPerEpoch } = plan
+  const facts: RunFacts = {
+    updates,
+    updatesPerEpoch,
+    seed: settings.seed,
+    identity,
+    best: plan.loop.best,
+    isBestSaved: (update) => isBestSaved(plan.loop, updatesPerEpoch, update),
+    begin,
+  }
   const { learner } = parts.policy
   const weights = settings.use_lora ? ADAPTER_WEIGHTS : MODEL_WEIGHTS
   const state =
     checkpoint === undefined
       ? freshState(learner)
       : restoreState(checkpoint.path, weights, learner, settings.resume_changed ? undefined : identity)
+  if (checkpoint !== undefined && settings.sync_ref_model) {
+    restoreReference(join(checkpoint.path, REFERENCE), parts.policy.reference.weights)
+  }
   if (settings.precompute_ref_log_probs) yield* precompute(run, parts, plan, data)
   const questions = await loadEvalQuestions(settings)
   const isEvaluated = data.heldOut.length + questions.length > 0
+  const measuredAt = (update: number) => ({ plan, data, questions, update, rewardShift: state.rewardMean.mean })
   const started = world.seconds()
-  const outcome = yield* trainLoop({
+  const learned = { ...parts, verdicts: data.verdicts?.settings }
+  const watch = watchAlarms()
+  const training = trainLoop({
     learner,
-    accumulate: accumulatorOf(settings, parts, plan),
+    accumulate: accumulatorOf(settings, parts, { plan, data }, state),
     groups: data.train,
     state,
     options: plan.loop,
     hooks: {
-      ...(isEvaluated && { evaluate: (update) => evaluateAt(run, parts, { plan, data, questions, update }) }),
-      save: (current) => save(run, parts, current, facts),
+      ...(isEvaluated && { evaluate: (update) => evaluateAt(run, parts, measuredAt(update)) }),
+      ...(settings.sync_ref_model && { updated: (update) => syncReference(settings, parts, update) }),
+      save: (current) => save(run, learned, current, facts),
       seconds: world.seconds,
       signal: world.signal,
     },
   })
-  if (outcome === 'finished') yield* finish(run, parts, { state, facts, seconds: world.seconds() - started })
+  const outcome = yield* withAlarms(training, state.log, watch)
+  const ended = { learner, learned, state, facts, alarms: watch.raised(), seconds: world.seconds() - started }
+  if (outcome === 'finished') yield* finish(run, ended)
   else if (state.update === 0) yield { type: 'run-interrupted', update: 0, folder: '' }
 }
 
-function accumulatorOf(settings: TrainSettings, { policy }: TrainParts, { objective }: Plan): Training['accumulate'] {
-  if (settings.objective === 'sft') {
-    return (batches, label) => accumulateDemonstrations(policy, objective.packing.maxRowTokens, batches, label)
-  }
-  return (batches, label) => accumulateGradient(policy, objective, batches, label)
-}
-
-/** Everything the reference says of the data, before the first update. */
-async function* precompute(
-  { world }: Run,
-  { policy }: TrainParts,
-  { loop, objective }: Plan,
-  data: TrainData,
-): AsyncGenerator<RunEvent> {
-  const { reference, cache } = policy
-  const perEpoch = Math.ceil(data.train.length / (loop.order.batchSize * loop.order.accumulation))
-  const batches = Array.from({ length: perEpoch }, (_, update) => updateBatches(data.train, update, loop.order)).flat()
-  const rows = [...batches.map((batch) => batch.map((at) => data.train[at])), data.heldOut].flatMap((groups) =>
-    packGroups(groups, objective.packing),
-  )
-  const total = pairCount(rows)
-  let done = 0
-  for (const row of rows) {
-    if (world.signal.aborted) break
-    await referenceLogps(reference, row, cache)
-    done += pairCount([row])
-    yield { type: 'reference-progress', done, total, cached: 0 }
-  }
-  cache.sync()
-}
-
-interface Measured {
-  readonly plan: Plan
-  readonly data: TrainData
-  readonly questions: readonly Question[]
-  readonly update: number
-}
-
-/** Held-out pairs, then problems to solve. */
-async function* evaluateAt(run: Run, parts: TrainParts, measured: Measured): AsyncGenerator<RunEvent, Metrics> {
-  const { data, questions, update } = measured
-  const metrics = data.heldOut.length > 0 ? yield* evaluateHeldOut(run, parts, measured) : {}
-  if (questions.length === 0 || run.world.signal.aborted) return metrics
-  return { ...metrics, ...(yield* evaluateByGenerating(parts, questions, update, run)) }
-}
-
-async function* evaluateHeldOut(
-  { settings, world }: Run,
-  { policy, evaluated }: TrainParts,
-  { plan, data, update }: Measured,
-): AsyncGenerator<RunEvent, Metrics> {
-  const { objective } = plan
-  const steps =
-    settings.objective === 'sft'
-      ? evaluateDemonstrations(policy.machine, evaluated, data.heldOut, objective.packing.maxRowTokens)
-      : evaluatePreferences(policy, evaluated, data.heldOut, objective)
-  for (let begun = false; ; begun = true) {
-    const step = await steps.next()
-    if (step.done) return step.value
-    if (!begun) yield { type: 'evaluation-begin', update, total: step.value.total }
-    yield { type: 'evaluation-progress', ...step.value }
-    if (world.signal.aborted) return {}
-  }
-}
-
-function save(run: Run, parts: TrainParts, state: TrainState, facts: RunFacts): CheckpointFolder {
+function save(run: Run, parts: TrainParts & Learned, state: TrainState, facts: RunFacts): CheckpointFolder {
   const { folder, recorder, settings } = run
   try {
     recorder.sync()
-    parts.policy.cache.sync()
-    const files = new Map([...learnedFiles(parts.model, parts.adapter), ...stateFiles(state, facts)])
+    parts.policy.cache?.sync()
+    const files = new Map([...learnedFiles(parts), ...stateFiles(state, facts)])
+    if (settings.sync_ref_model) files.set(REFERENCE, referenceParts(parts.policy.reference.weights))
     const written = writeCheckpoint(folder.path, state.update, files)
-    pruneCheckpoints(folder.path, written, { limit: settings.save_total_limit, kept: state.best?.update })
+    const { best } = standingOf(state.log, facts.best)
+    pruneCheckpoints(folder.path, written, { limit: settings.save_total_limit, kept: best?.update })
     return written
   } catch (error) {
     throw new UserError(
@@ -246,27 +184,4 @@ function save(run: Run, parts: TrainParts, state: TrainState, facts: RunFacts): 
       { cause: error },
     )
   }
-}
-
-async function* finish(
-  { settings, folder }: Run,
-  parts: TrainParts,
-  { state, facts, seconds }: { readonly state: TrainState; readonly facts: RunFacts; readonly seconds: number },
-): AsyncGenerator<RunEvent> {
-  const logged = state.log.filter((entry) => 'loss' in entry)
-  const train = {
-    train_loss: logged.reduce((total, entry) => total + entry['loss'], 0) / logged.length,
-    train_runtime: seconds,
-    train_steps_per_second: state.update / seconds,
-    epoch: state.update / facts.updatesPerEpoch,
-  }
-  const { step: _, ...evaluation } = state.log.findLast((entry) => isEvaluation(entry)) ?? {}
-  writeResults(folder.path, parts.model, parts.adapter, {
-    settings,
-    train,
-    evaluation,
-    updates: state.update,
-    state: trainerState(state, facts),
-  })
-  yield { type: 'run-end', update: state.update, seconds, metrics: { ...train, ...evaluation }, folder: folder.path }
 }

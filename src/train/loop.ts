@@ -4,9 +4,12 @@ import { type OrderOptions, updateBatches, updatesPerEpoch } from '../batch/orde
 import type { Metrics, RunEvent } from '../data/events.ts'
 import type { Learner } from '../model/learner.ts'
 import type { AdamOptions } from './adamw.ts'
+import { type BestRules, hasGivenUp, refuseUnknown, type Standing, standingOf } from './best.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
+import { isEvaluation } from './log.ts'
 import { rateAt, type ScheduleType } from './schedule.ts'
 import type { TrainState } from './state.ts'
+import { followTrends, trendMetrics } from './trends.ts'
 import { applyGradient, type Gradient, NotFiniteError } from './update.ts'
 
 /** Never, after so many updates, or after each pass over the data. */
@@ -24,6 +27,9 @@ export interface LoopOptions {
   readonly saving: Moments
   /** Whether to evaluate before the first update, too. */
   readonly evaluatesFirst: boolean
+  readonly best: BestRules
+  /** Whether an evaluation that is the best so far is saved, due or not. */
+  readonly savesBest: boolean
   /** Updates from one entry of the log to the next. */
   readonly loggingUpdates: number
 }
@@ -32,6 +38,8 @@ export interface LoopOptions {
 export interface LoopHooks {
   /** Scores the held-out groups; undefined without any. */
   evaluate?(update: number): AsyncGenerator<RunEvent, Metrics>
+  /** After each update, before it is evaluated or saved. */
+  updated?(update: number): void
   /** Writes a checkpoint. */
   save(state: TrainState): CheckpointFolder
   /** Seconds of a clock that only goes forward. */
@@ -67,12 +75,15 @@ async function runUpdate(training: Training): Promise<RunEvent> {
   const batches = updateBatches(groups, update, options.order).map((batch) => batch.map((at) => groups[at]))
   const rate = rateAt(options.schedule.type, update, { ...options.schedule, updates: options.updates })
   try {
-    const { metrics, tokens, norm } = await training.accumulate(batches, String(update))
+    const { metrics, tokens, norm, sample } = await training.accumulate(batches, String(update))
     applyGradient(learner, state.moments, options.adam, { norm, time: update + 1, rate })
     state.update++
+    hooks.updated?.(state.update)
     state.tokens += tokens
+    if (sample !== undefined) state.trends = followTrends(state.trends, sample)
     const seconds = hooks.seconds() - started
-    return endUpdate(training, { ...metrics, learning_rate: rate, num_tokens: state.tokens }, { tokens, seconds })
+    const all = { ...metrics, ...trendMetrics(state.trends), learning_rate: rate, num_tokens: state.tokens }
+    return endUpdate(training, all, { tokens, seconds })
   } catch (error) {
     if (!(error instanceof NotFiniteError)) throw error
     throw new NotFiniteError(
@@ -96,47 +107,65 @@ function endUpdate(
   return { type: 'update-end', update, updates, epoch, metrics, ...effort, residentBytes: process.memoryUsage.rss() }
 }
 
-/** Whether a line of the log tells of an evaluation. */
-export function isEvaluation(entry: Readonly<Record<string, number>>): boolean {
-  return 'eval_loss' in entry || 'eval_accuracy' in entry
-}
-
-/** Evaluates where that is due and was not done, and keeps the best. */
-async function* evaluateIfDue(training: Training): AsyncGenerator<RunEvent> {
+/** Evaluates where that is due and was not done. @returns whether it did. */
+async function* evaluateIfDue(training: Training): AsyncGenerator<RunEvent, boolean> {
   const { state, options, hooks } = training
   const { update, log } = state
   const { evaluation, evaluatesFirst, updates } = options
   const isLast = update === updates && evaluation.strategy !== 'no'
   const isWanted = update === 0 ? evaluatesFirst : isLast || isDue(evaluation, update, perEpochOf(training))
   const isDone = log.some((entry) => entry['step'] === update && isEvaluation(entry))
-  if (!isWanted || isDone || hooks.evaluate === undefined) return
+  if (!isWanted || isDone || hooks.evaluate === undefined) return false
   const started = hooks.seconds()
   const metrics = yield* hooks.evaluate(update)
-  if (hooks.signal.aborted) return
-  const loss = metrics['eval_loss'] // none where problems are solved only
-  if (loss !== undefined && (state.best === undefined || loss < state.best.loss)) state.best = { loss, update }
+  if (hooks.signal.aborted) return false
+  refuseUnknown(metrics, options.best)
   log.push({ step: update, epoch: update / perEpochOf(training), ...metrics })
   yield { type: 'evaluation-end', update, metrics, seconds: hooks.seconds() - started }
+  return true
+}
+
+/** Whether a run that nothing stops leaves a checkpoint after an update that was its best. */
+export function isBestSaved({ saving, savesBest, updates }: LoopOptions, perEpoch: number, update: number): boolean {
+  return savesBest || isDue(saving, update, perEpoch) || (update === updates && saving.strategy !== 'no')
+}
+
+async function* saveIfDue(training: Training): AsyncGenerator<RunEvent> {
+  const { state, options, hooks } = training
+  const { update, log } = state
+  const { saving, savesBest } = options
+  const standing = standingOf(log, options.best)
+  const isBest = standing.best?.update === update
+  const isLast = (update === options.updates || hasGivenUp(standing, options.best)) && saving.strategy !== 'no'
+  const isWanted = isDue(saving, update, perEpochOf(training)) || isLast || (isBest && savesBest)
+  if (update === 0 || !(isWanted || hooks.signal.aborted)) return
+  const { path } = hooks.save(state)
+  yield { type: 'checkpoint-saved', update, folder: path, best: isBest }
+  if (hooks.signal.aborted) yield { type: 'run-interrupted', update, folder: path }
 }
 
 /**
- * Trains from the state's update to the last one.
+ * Trains from the state's update to the last one, or until it gives up.
  * @returns whether it came to the end, or was stopped by the signal. A stopped run is saved after its last update.
  * @throws NotFiniteError where a number is not finite; what `save` throws, with what was saved before intact.
  */
 export async function* trainLoop(training: Training): AsyncGenerator<RunEvent, 'finished' | 'interrupted'> {
   const { state, options, hooks } = training
-  const { updates, saving } = options
-  // A run that was stopped while it evaluated takes that up again.
-  yield* evaluateIfDue(training)
-  while (state.update < updates && !hooks.signal.aborted) {
+  const { best: rules } = options
+  // A run that was stopped while it evaluated takes that up again, and what it then saved lacks it.
+  if (yield* evaluateIfDue(training)) yield* saveIfDue(training)
+  while (state.update < options.updates && !hasGivenUp(standingOf(state.log, rules), rules) && !hooks.signal.aborted) {
     yield await runUpdate(training)
     yield* evaluateIfDue(training)
-    const isLast = state.update === updates && saving.strategy !== 'no'
-    if (!isDue(saving, state.update, perEpochOf(training)) && !isLast && !hooks.signal.aborted) continue
-    const { path } = hooks.save(state)
-    yield { type: 'checkpoint-saved', update: state.update, folder: path, best: state.best?.update === state.update }
-    if (hooks.signal.aborted) yield { type: 'run-interrupted', update: state.update, folder: path }
+    yield* saveIfDue(training)
   }
-  return hooks.signal.aborted ? 'interrupted' : 'finished'
+  if (hooks.signal.aborted) return 'interrupted'
+  const standing = standingOf(state.log, rules)
+  if (state.update < options.updates)
+    yield { type: 'run-stopped-early', ...reasonOf(standing, rules), update: state.update }
+  return 'finished'
+}
+
+function reasonOf({ best, waited }: Standing, { metric }: BestRules) {
+  return { metric, waited, ...(best !== undefined && { best }) }
 }

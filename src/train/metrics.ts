@@ -4,6 +4,10 @@ import type { PackedRow } from '../batch/pack.ts'
 import type { TokenScores } from '../model/head-pass.ts'
 import type { WeightedPair } from './batch-loss.ts'
 import { marginOf, type PairLogps } from './loss.ts'
+import type { LossUnit } from './loss-table.ts'
+
+/** σ(margin) = 0.99: of the sigmoid loss, such a pair adds less than a hundredth of its gradient. */
+const SATURATED = Math.log(99)
 
 /** Weighted sums over pairs. */
 const pairMetrics = {
@@ -13,12 +17,18 @@ const pairMetrics = {
   'rewards/margins': marginOf,
   // Strict: ties count as wrong, as in TRL, so it is 0 before the first change.
   'rewards/accuracies': (pair: PairLogps, beta: number) => Number(marginOf(pair, beta) > 0),
+  'rewards/ties': (pair: PairLogps, beta: number) => Number(marginOf(pair, beta) === 0),
+  'rewards/saturated': (pair: PairLogps, beta: number) => Number(marginOf(pair, beta) > SATURATED),
   'logps/chosen': ({ chosen }: PairLogps) => chosen,
   'logps/rejected': ({ rejected }: PairLogps) => rejected,
 }
 
 export interface PairTotals {
-  add(pair: WeightedPair, loss: number): void
+  add(pair: WeightedPair): void
+  /** A loss that counts `weight` times in the mean. */
+  addLoss(value: number, weight: number): void
+  /** Of all losses so far. */
+  lossWeight(): number
   /** Means over the pairs. */
   means(): Record<string, number>
 }
@@ -26,17 +36,25 @@ export interface PairTotals {
 export function pairTotals(beta: number): PairTotals {
   const totals = new Map<string, number>()
   let weights = 0
+  const loss = { total: 0, weight: 0 }
   const count = (name: string, value: number): void => {
     totals.set(name, (totals.get(name) ?? 0) + value)
   }
   return {
-    add: (pair, loss) => {
+    addLoss: (value, weight) => {
+      loss.total += weight * value
+      loss.weight += weight
+    },
+    lossWeight: () => loss.weight,
+    add: (pair) => {
       const { weight } = pair
       weights += weight
-      count('loss', weight * loss)
       for (const [name, metric] of Object.entries(pairMetrics)) count(name, weight * metric(pair, beta))
     },
-    means: () => Object.fromEntries([...totals].map(([name, total]) => [name, total / weights])),
+    means: () => ({
+      loss: loss.total / loss.weight,
+      ...Object.fromEntries([...totals].map(([name, total]) => [name, total / weights])),
+    }),
   }
 }
 
@@ -70,7 +88,28 @@ function noTokens(): Tokens {
   }
 }
 
-export function tokenTotals(): TokenTotals {
+/** A continuation as one of the sides that are looked at. */
+interface CountedSide {
+  readonly continuation: number
+  readonly isChosen: boolean
+  readonly weight: number
+}
+
+/** Both sides of all pairs; where members are used one by one, each as what its rating makes of it. */
+function sidesOf({ pairs, sources }: PackedRow, unit: LossUnit): CountedSide[] {
+  if (unit !== 'member') {
+    return pairs.flatMap(({ chosen, rejected, weight }) => [
+      { continuation: chosen, isChosen: true, weight },
+      { continuation: rejected, isChosen: false, weight },
+    ])
+  }
+  return sources.map(({ group, member }, continuation) => {
+    const { rating = 0, count = 1 } = group.details?.[member] ?? {}
+    return { continuation, isChosen: rating > 0, weight: count }
+  })
+}
+
+export function tokenTotals(unit: LossUnit): TokenTotals {
   const batches: Tokens[] = []
   let current = noTokens()
   const addSide = (tokens: Int32Array, scores: TokenScores, weight: number, isChosen: boolean): void => {
@@ -87,24 +126,29 @@ export function tokenTotals(): TokenTotals {
       }
     }
   }
-  const mean = (value: (batch: Tokens) => number): number =>
-    batches.reduce((total, batch) => total + value(batch), 0) / batches.length
+  // Over the microbatches that have such tokens.
+  const mean = (value: (batch: Tokens) => number): number => {
+    const values = batches.map(value).filter((one) => !Number.isNaN(one))
+    return values.reduce((total, one) => total + one, 0) / values.length
+  }
   return {
-    add: ({ pairs, continuations }, scores) => {
-      for (const { chosen, rejected, weight } of pairs) {
-        addSide(continuations[chosen], scores, weight, true)
-        addSide(continuations[rejected], scores, weight, false)
+    add: (packed, scores) => {
+      for (const { continuation, isChosen, weight } of sidesOf(packed, unit)) {
+        addSide(packed.continuations[continuation], scores, weight, isChosen)
       }
     },
     endBatch: () => {
       batches.push(current)
       current = noTokens()
     },
-    means: () => ({
-      entropy: mean((batch) => batch.entropy / batch.count),
-      'logits/chosen': mean((batch) => batch.chosenLogits / batch.chosenCount),
-      'logits/rejected': mean((batch) => batch.rejectedLogits / batch.rejectedCount),
-      mean_token_accuracy: mean((batch) => batch.chosenGreedy / batch.chosenCount),
-    }),
+    means: () => {
+      const means = {
+        entropy: mean((batch) => batch.entropy / batch.count),
+        'logits/chosen': mean((batch) => batch.chosenLogits / batch.chosenCount),
+        'logits/rejected': mean((batch) => batch.rejectedLogits / batch.rejectedCount),
+        mean_token_accuracy: mean((batch) => batch.chosenGreedy / batch.chosenCount),
+      }
+      return Object.fromEntries(Object.entries(means).filter(([, value]) => !Number.isNaN(value)))
+    },
   }
 }

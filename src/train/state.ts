@@ -9,6 +9,10 @@ import type { Learner, Parameter } from '../model/learner.ts'
 import { openSafetensors, type SafetensorsFile } from '../model/safetensors.ts'
 import { safetensorsParts } from '../model/safetensors-write.ts'
 import { type Moments, zeroMoments } from './adamw.ts'
+import { type BestRules, standingOf } from './best.ts'
+import type { LogEntry } from './log.ts'
+import { NO_REWARDS, type RewardMean } from './reward-loss.ts'
+import { NO_TRENDS, type Trends, trendFields } from './trends.ts'
 
 export const OPTIMIZER = 'optimizer.safetensors'
 export const TRAINER_STATE = 'trainer_state.json'
@@ -20,13 +24,14 @@ const logEntry = z.record(z.string(), z.number())
 const stateFields = z.looseObject({
   global_step: z.number().int().nonnegative(),
   log_history: z.array(logEntry),
-  best_metric: z.number().nullable(),
-  best_global_step: z.number().int().nullable(),
   num_input_tokens_seen: z.number(),
-  stepdpo: z.looseObject({ begin: z.unknown(), identity: z.record(z.string(), z.unknown()) }),
+  stepdpo: z.looseObject({
+    begin: z.unknown(),
+    identity: z.record(z.string(), z.unknown()),
+    reward_mean: z.object({ mean: z.number(), count: z.number() }).optional(),
+    trends: trendFields.optional(),
+  }),
 })
-
-export type LogEntry = Readonly<Record<string, number>>
 
 export interface TrainState {
   /** Updates that were made. */
@@ -34,8 +39,10 @@ export interface TrainState {
   /** Tokens that were computed in them. */
   tokens: number
   readonly log: LogEntry[]
-  /** The lowest eval_loss and the update after which it was found. */
-  best: { readonly loss: number; readonly update: number } | undefined
+  /** BCO's running reward; nothing where no loss keeps one. */
+  rewardMean: RewardMean
+  /** What metrics over several updates are made of. */
+  trends: Trends
   /** By the names of parameters. */
   readonly moments: ReadonlyMap<string, Moments>
 }
@@ -45,7 +52,7 @@ export type Identity = Readonly<Record<string, unknown>>
 
 export function freshState({ parameters }: Learner): TrainState {
   const moments = new Map(parameters.map(({ name, values }) => [name, zeroMoments(values.length)]))
-  return { update: 0, tokens: 0, log: [], best: undefined, moments }
+  return { update: 0, tokens: 0, log: [], rewardMean: NO_REWARDS, trends: NO_TRENDS, moments }
 }
 
 export interface RunFacts {
@@ -53,24 +60,29 @@ export interface RunFacts {
   readonly updatesPerEpoch: number
   readonly seed: number
   readonly identity: Identity
+  readonly best: BestRules
+  /** Whether there is a checkpoint after an update if that was the best. */
+  readonly isBestSaved: (update: number) => boolean
   /** Whatever else a resumed run must know of its beginning. */
   readonly begin: Readonly<Record<string, unknown>>
 }
 
 /** The content of trainer_state.json. */
 export function trainerState(state: TrainState, facts: RunFacts): string {
-  const { update, tokens, log, best } = state
+  const { update, tokens, log } = state
+  const { best } = standingOf(log, facts.best)
+  const isSaved = best !== undefined && facts.isBestSaved(best.update)
   const fields = {
     global_step: update,
     epoch: update / facts.updatesPerEpoch,
     max_steps: facts.updates,
     num_train_epochs: Math.ceil(facts.updates / facts.updatesPerEpoch),
     num_input_tokens_seen: tokens,
-    best_metric: best?.loss ?? null,
+    best_metric: best?.value ?? null,
     best_global_step: best?.update ?? null,
-    best_model_checkpoint: best === undefined ? null : `checkpoint-${best.update}`,
+    best_model_checkpoint: isSaved ? `checkpoint-${best.update}` : null,
     log_history: log,
-    stepdpo: { begin: facts.begin, identity: facts.identity },
+    stepdpo: { begin: facts.begin, identity: facts.identity, reward_mean: state.rewardMean, trends: state.trends },
   }
   return `${JSON.stringify(fields, null, 2)}\n`
 }
@@ -97,7 +109,7 @@ export function stateFiles(state: TrainState, facts: RunFacts): Map<string, Byte
   ])
 }
 
-function readInto(file: SafetensorsFile, name: string, values: Float32Array): void {
+export function readInto(file: SafetensorsFile, name: string, values: Float32Array): void {
   const found = file.readFloat32(name)
   if (found.length !== values.length) {
     throw new InputError({ file: file.path }, `${values.length} numbers of '${name}'`, `${found.length}`)
@@ -106,7 +118,7 @@ function readInto(file: SafetensorsFile, name: string, values: Float32Array): vo
 }
 
 /** Puts the values of a file back into what learns. */
-function restoreValues(path: string, parameters: readonly Parameter[]): void {
+export function restoreValues(path: string, parameters: readonly Parameter[]): void {
   const file = openSafetensors(path)
   try {
     for (const { name, values } of parameters) readInto(file, name, values)
@@ -140,7 +152,7 @@ export function restoreState(
   learner: Learner,
   identity: Identity | undefined,
 ): TrainState {
-  const { global_step, log_history, best_metric, best_global_step, num_input_tokens_seen, stepdpo } = readState(folder)
+  const { global_step, log_history, num_input_tokens_seen, stepdpo } = readState(folder)
   if (identity !== undefined) refuseChanges(folder, stepdpo.identity, identity)
   restoreValues(join(folder, weights), learner.parameters)
   const state = freshState(learner)
@@ -153,9 +165,9 @@ export function restoreState(
   } finally {
     file.close()
   }
-  const isKnown = best_metric !== null && best_global_step !== null
-  const best = isKnown ? { loss: best_metric, update: best_global_step } : undefined
-  return { ...state, update: global_step, tokens: num_input_tokens_seen, log: [...log_history], best }
+  // Checkpoints of older versions have neither: their runs begin to measure anew.
+  const { reward_mean: rewardMean = state.rewardMean, trends = state.trends } = stepdpo
+  return { ...state, update: global_step, tokens: num_input_tokens_seen, log: [...log_history], rewardMean, trends }
 }
 
 function refuseChanges(folder: string, before: Identity, now: Identity): void {
