@@ -1,16 +1,24 @@
 /** @file `stepdpo score`: log-probabilities of completions, a JSON line for each row. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import type { Command } from 'commander'
-import { scoreSchema } from '../recipe/command-settings.ts'
+import { type ScoreSettings, scoreSchema } from '../recipe/command-settings.ts'
+import type { RewardedRow } from '../recipe/implicit.ts'
 import type { ScoredRow } from '../recipe/score.ts'
 import { addFlags } from './flags.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
 
-function showRow(row: ScoredRow): string {
+function showRow(row: ScoredRow | RewardedRow): string {
   if ('problem' in row) return JSON.stringify({ line: row.line, error: row.problem })
+  if ('steps' in row) return JSON.stringify(row)
   const [first, second] = row.scores
   return JSON.stringify({ line: row.line, ...(second === undefined ? first : { chosen: first, rejected: second }) })
+}
+
+/** Loaded here, so that --help does not wait for the engine. */
+async function scoresOf(settings: ScoreSettings): Promise<AsyncIterable<ScoredRow | RewardedRow>> {
+  if (!settings.implicit) return (await import('../recipe/score.ts')).score(settings)
+  return (await import('../recipe/implicit.ts')).scoreImplicitly(settings)
 }
 
 interface Output {
@@ -36,15 +44,17 @@ function openOutput(path: string | undefined): Output {
 export function addScoreCommand(program: Command): void {
   const command = program
     .command('score')
-    .description('write the log-probabilities of the tokens of completions, a JSON line for each row')
+    .description(
+      'write the log-probabilities of the tokens of completions, or rewards of steps, a JSON line for each row',
+    )
   addFlags(command, scoreSchema).action(async () => {
     const settings = parseSettings(scoreSchema, command.args, readConfig(command.opts()['config']))
-    const { score } = await import('../recipe/score.ts')
+    const rows = await scoresOf(settings)
     const output = openOutput(settings.output_path)
     let count = 0
     let bad = 0
     try {
-      for await (const row of score(settings)) {
+      for await (const row of rows) {
         output.write(`${showRow(row)}\n`)
         count++
         if ('problem' in row) bad++

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { readJudgeRows } from '../data/judge-rows.ts'
 import type { StepVerdict } from '../judge/port.ts'
 import { BASELINES, type BaselineRow, scoreBaseline } from './baselines.ts'
-import { type FirstError, firstErrorOf, scoreFirstErrors } from './first-error.ts'
+import { type FirstError, firstErrorOf, harmonicMean, scoreFirstErrors } from './first-error.ts'
 import { PROCESSBENCH_PUBLISHED } from './published.ts'
 
 const abstained: StepVerdict = { state: 'abstained', why: '' }
@@ -101,10 +101,14 @@ describe('baselines', () => {
   ]
 
   test('are worked by hand', () => {
-    // Uniform: 1/4, 1/5, 1/3 and 1/5. Knowing the answer: 1/3, 1/4, 0 and 1; middles are 1, 1, – and –.
+    // Uniform: 1/4, 1/5, 1/3 and 1/5. Labels are −1, 0, 0, 1: drawn so, 1/4, 1/2, 1/2 and 1/4. Blind: step 0 has c = 2/3.
+    // Knowing the answer: 1/3, 1/4, 0 and 1; middles are 1, 1, – and –.
+    const none = Math.sqrt(2 / 3) / (1 + Math.sqrt(2 / 3))
     const expected = [
       [0, 1],
       [(1 / 4 + 1 / 5 + 1 / 3) / 3, 1 / 5],
+      [(1 / 4 + 1 / 2 + 1 / 2) / 3, 1 / 4],
+      [((1 - none) * 2) / 3, none],
       [(1 / 3 + 1 / 4) / 3, 1],
       [1 / 3, 1],
     ]
@@ -117,17 +121,32 @@ describe('baselines', () => {
 
   test('that know the answer are not told of rows that do not say it, and none without rows of both kinds', () => {
     const unknown = few.map((row) => ({ ...row, finalCorrect: null }))
-    expect(BASELINES.map((name) => scoreBaseline(unknown, name) === null)).toEqual([false, false, true, true])
+    expect(BASELINES.map((name) => scoreBaseline(unknown, name) === null)).toEqual([
+      false,
+      false,
+      false,
+      false,
+      true,
+      true,
+    ])
     expect(scoreBaseline(few.slice(0, 2), 'uniform')).toBeNull()
+  })
+
+  test('no other share of "no error" is better than that of the best blind guess', () => {
+    const blind = scoreBaseline(few, 'best-blind')?.f1 ?? 0
+    for (let share = 0.01; share < 1; share += 0.01) {
+      expect(harmonicMean(((1 - share) * 2) / 3, share)).toBeLessThanOrEqual(blind)
+    }
   })
 })
 
 const PROCESSBENCH = join(import.meta.dirname, '../../../shared/data/processbench')
 
-// The rows computed in evaluation.md, §4.3, in percent to one digit.
+// The rows computed in evaluation.md, §4.3, in percent to one digit, but for the second and the third after the first: the
+// distribution of the labels by itself, and with c = 61/207 (gsm8k) and 147/594 (math) 2c / (1 + √c)².
 describe.skipIf(!existsSync(PROCESSBENCH)).each([
-  ['gsm8k', [0, 17.2, 33.2, 45.5]],
-  ['math', [0, 15.5, 26.5, 37.5]],
+  ['gsm8k', [0, 17.2, 17.5, 24.8, 33.2, 45.5]],
+  ['math', [0, 15.5, 16.5, 22.1, 26.5, 37.5]],
 ])('on ProcessBench %s', (name, published) => {
   test('the baselines are the published ones, and constant predictions score 0', async () => {
     const found: BaselineRow[] = []

@@ -9,6 +9,7 @@ import { type FirstErrorReport, firstErrorOf, scoreFirstErrors } from './first-e
 import { measurePanel } from './panel.ts'
 import { type PrmScoreReport, scorePrm } from './prm-score.ts'
 import { brierScore, expectedCalibrationError, type Outcome, type ReliabilityBin, reliability } from './reliability.ts'
+import { type FittedThreshold, fitThreshold } from './threshold.ts'
 
 /** A solution that a judge and people have judged. */
 export interface JudgedSolution {
@@ -25,6 +26,10 @@ export interface JudgedSolution {
 export interface JudgeReport {
   /** Null where no row says where its first error is. */
   readonly firstErrors: FirstErrorReport | null
+  /** A step with a lower score is taken for wrong. */
+  readonly threshold: number
+  /** The threshold that would have been best for first errors on these rows; null where nothing tells it. */
+  readonly fitted: FittedThreshold | null
   /** Predictors that read no step, on the same rows. */
   readonly baselines: readonly ({ readonly name: BaselineName } & BaselineScores)[]
   /** Null where rows have no labels of their own for each step. */
@@ -87,6 +92,8 @@ export function reportJudge(solutions: readonly JudgedSolution[], threshold = 0.
   const outcomes = solutions.flatMap(outcomesOf)
   return {
     firstErrors: rows.length === 0 ? null : scoreFirstErrors(rows),
+    threshold,
+    fitted: fitThreshold(labelled),
     baselines: BASELINES.flatMap((name) => {
       const scores = scoreBaseline(bare, name)
       return scores === null ? [] : [{ name, ...scores }]

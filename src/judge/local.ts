@@ -7,7 +7,16 @@ import type { Machine } from '../model/machine.ts'
 import { scoreRow } from '../model/pass.ts'
 import type { Row } from '../model/row.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
-import { NO_USAGE, type Solution, type StepJudge, type StepVerdict, type StepVerdicts } from './port.ts'
+import { inTurn } from './in-turn.ts'
+import {
+  NO_USAGE,
+  type ScoreMeaning,
+  type Solution,
+  type StepJudge,
+  type StepVerdict,
+  type StepVerdicts,
+} from './port.ts'
+import { solutionTree } from './solution-tree.ts'
 import { unaskedSteps } from './unasked.ts'
 
 /** Part of the judge's name: its verdicts depend on these words. */
@@ -58,40 +67,27 @@ function frameOf(tokenizer: Tokenizer): Frame {
   }
 }
 
-/** Tokens of a tree as they come. */
-interface Growing {
-  readonly ids: number[]
-  readonly parents: number[]
-}
-
-/** Adds tokens one after another below `parent`, and says where the last one stands. */
-function grow(tree: Growing, tokens: readonly number[], parent: number): number {
-  let last = parent
-  for (const id of tokens) {
-    tree.ids.push(id)
-    tree.parents.push(last)
-    last = tree.ids.length - 1
-  }
-  return last
-}
-
 /** The tree of a solution; Yes and No after each step that is asked about are scored, in this order. */
 export function judgedTree(
   { problem, steps }: Solution,
   asked: readonly boolean[],
   { tokenizer }: Pick<LocalModel, 'tokenizer'>,
 ): Row {
-  const frame = frameOf(tokenizer)
-  const tree: Growing = { ids: [], parents: [] }
-  const scored: number[] = []
-  let trunk = grow(tree, [...frame.before, ...tokenizer.encodeContinuation(problem), ...frame.between], -1)
-  for (const [at, step] of steps.entries()) {
-    trunk = grow(tree, tokenizer.encodeContinuation(`${step}\n`), trunk)
-    if (!asked[at]) continue
-    const end = grow(tree, frame.question, trunk)
-    scored.push(grow(tree, [frame.yes], end), grow(tree, [frame.no], end))
-  }
-  return { ids: Int32Array.from(tree.ids), parents: Int32Array.from(tree.parents), scored: Int32Array.from(scored) }
+  const { before, between, question, yes, no } = frameOf(tokenizer)
+  return solutionTree({
+    prompt: [...before, ...tokenizer.encodeContinuation(problem), ...between],
+    steps: steps.map((step) => tokenizer.encodeContinuation(`${step}\n`)),
+    asked,
+    question,
+    answers: [yes, no],
+  })
+}
+
+/** How a local model is asked, and what its scores mean. */
+export interface LocalQuestion {
+  readonly meaning: ScoreMeaning
+  /** The tree in which the answers for and against each asked step are scored, in this order. */
+  tree(solution: Solution, asked: readonly boolean[]): Row
 }
 
 /** P(Yes) / (P(Yes) + P(No)). */
@@ -100,17 +96,19 @@ function verdictOf(yes: number, no: number): StepVerdict {
   return { state: 'scored', score, label: score >= 0.5 ? 'correct' : 'incorrect', why: '' }
 }
 
-function stopped({ steps }: Solution): StepVerdicts {
-  return { steps: steps.map(() => ({ state: 'failed', kind: 'stopped', why: 'the run was stopped' })), usage: NO_USAGE }
-}
-
-/** Judges one solution after another: a machine does one thing at a time. */
-export function localJudge(name: string, model: LocalModel): StepJudge {
-  let before: Promise<unknown> = Promise.resolve()
+/** Judges one solution after another: a machine does one thing at a time. Without a question of its own, by Yes and No. */
+export function localJudge(
+  name: string,
+  model: LocalModel,
+  { meaning, tree }: LocalQuestion = {
+    meaning: 'correctness',
+    tree: (solution, asked) => judgedTree(solution, asked, model),
+  },
+): StepJudge {
   const judge = async (solution: Solution): Promise<StepVerdicts> => {
     const unasked = unaskedSteps(solution.steps)
     const asked = unasked.map((why) => why === undefined)
-    const row = judgedTree(solution, asked, model)
+    const row = tree(solution, asked)
     const logps = await scoreRow(model.machine, row, model.layers)
     let next = 0
     const steps = unasked.map((why): StepVerdict => {
@@ -120,13 +118,5 @@ export function localJudge(name: string, model: LocalModel): StepJudge {
     })
     return { steps, usage: { ...NO_USAGE, calls: 1, promptTokens: row.ids.length } }
   }
-  return {
-    name,
-    meaning: 'correctness',
-    judge: (solution, signal) => {
-      const own = before.then(() => (signal.aborted ? stopped(solution) : judge(solution)))
-      before = own.catch(() => {})
-      return own
-    },
-  }
+  return { name, meaning, judge: inTurn(judge) }
 }

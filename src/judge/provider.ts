@@ -1,4 +1,4 @@
-/** @file Which model a name means: `gpt-4`, `claude-…`, `provider:model[@address]`, `local:PATH`, `arithmetic`, `replay:FILE`. */
+/** @file Which model a name means: `gpt-4`, `claude-…`, `provider:model[@address]`, `local:PATH`, `implicit:PATH`, `arithmetic`, `replay:FILE`. */
 import { UsageError } from '../base/errors.ts'
 import type { ChatModel } from './chat.ts'
 import { anthropicModel } from './providers/anthropic.ts'
@@ -18,6 +18,8 @@ export type JudgeName =
   | ChatName
   /** A model of ours, run by our engine. */
   | { readonly kind: 'local'; readonly path: string }
+  /** A trained policy, by its log-probabilities against those of its reference. */
+  | { readonly kind: 'implicit'; readonly path: string }
   /** The rule that evaluates equations. */
   | { readonly kind: 'arithmetic' }
   /** A file of recorded replies. */
@@ -59,7 +61,7 @@ const PROVIDERS: { readonly [P in Provider]: Habits } = {
 }
 
 export const PROVIDER_NAMES = Object.keys(PROVIDERS).join(', ')
-const KNOWN = `${PROVIDER_NAMES}, local:PATH, replay:FILE and arithmetic`
+const KNOWN = `${PROVIDER_NAMES}, local:PATH, implicit:PATH, replay:FILE and arithmetic`
 const DEFAULT_TIMEOUT_MS = 120_000
 
 /** Names of models that tell their provider; `ft:` are OpenAI's fine-tuned ones. */
@@ -92,7 +94,7 @@ export function parseJudgeName(name: string): JudgeName {
     throw new UsageError(`who serves '${name}'? Write provider:model, e.g. ollama:${name}. Known: ${KNOWN}`)
   }
   if (rest === '') throw new UsageError(`'${name}' names no model or file after the colon`)
-  if (prefix === 'local') return { kind: 'local', path: rest }
+  if (prefix === 'local' || prefix === 'implicit') return { kind: prefix, path: rest }
   if (prefix === 'replay') return { kind: 'replay', file: rest }
   throw new UsageError(`unknown provider '${prefix}'. Known: ${KNOWN}. For a tag of Ollama, write ollama:${name}`)
 }

@@ -11,7 +11,6 @@ import type { ChatModel } from '../judge/chat.ts'
 import { panel } from '../judge/consensus.ts'
 import { type Ledger, ledgerPath, openLedger } from '../judge/ledger.ts'
 import { createLimits, type Limits } from '../judge/limits.ts'
-import { localJudge, localPromptVersion } from '../judge/local.ts'
 import { type ModelJudgeOptions, modelJudge, questionsOf, requestOf } from '../judge/model-judge.ts'
 import { modes } from '../judge/modes.ts'
 import { type PairJudge, pairJudge } from '../judge/pairwise.ts'
@@ -24,11 +23,11 @@ import { replayModel } from '../judge/providers/replay.ts'
 import { DEFAULT_RETRY } from '../judge/retry.ts'
 import type { Secret } from '../judge/secret.ts'
 import { builtInShots, readShots } from '../judge/shots.ts'
-import { loadTokenizer } from '../text/tokenizer.ts'
 import { calibrated, readCalibration } from './calibrated.ts'
+import { openImplicitJudge } from './implicit.ts'
 import { openBatches, refuseOpenJobs } from './judge-batches.ts'
 import type { JudgeSettings } from './judge-settings.ts'
-import { openModel } from './score.ts'
+import { openLocalJudge } from './local-model.ts'
 import type { World } from './world.ts'
 
 export interface JudgeParts {
@@ -74,13 +73,6 @@ interface Place {
 function readFewShot(name: string) {
   if (name === 'none') return []
   return name === 'built-in' ? builtInShots : readShots(name)
-}
-
-async function localMember(path: string, { threads }: JudgeSettings): Promise<Member> {
-  const tokenizer = loadTokenizer(path)
-  const { machine, layers } = openModel({ base_model: path, threads })
-  const name = `local:${path} ${localPromptVersion}`
-  return { judge: localJudge(name, { machine, layers, tokenizer }), close: () => machine.dispose() }
 }
 
 /** A judge that asks a chat model. */
@@ -142,7 +134,9 @@ async function openMember(name: string, place: Place, shared: Shared): Promise<M
     case 'arithmetic':
       return { judge: arithmeticJudge() }
     case 'local':
-      return localMember(parsed.path, settings)
+      return openLocalJudge(parsed.path, settings.threads)
+    case 'implicit':
+      return openImplicitJudge(parsed.path, settings.threads)
     case 'replay':
       return chatMember(await replayModel(parsed.file), place, shared)
     case 'chat': {

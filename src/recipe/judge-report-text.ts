@@ -8,6 +8,8 @@ import { agreementLines } from './agreement-text.ts'
 const BASELINE_NAMES: { readonly [N in BaselineName]: string } = {
   constant: 'always "no error"',
   uniform: 'any step or none, at random',
+  prior: 'draws as the labels are distributed',
+  'best-blind': 'no error or the commonest step, in the best proportion',
   'final-answer-uniform': 'knows the final answer, guesses the step',
   'final-answer-middle': 'knows the final answer, says the middle step',
 }
@@ -20,7 +22,7 @@ function withInterval({ value, low, high }: Estimate): string {
   return value === null ? 'not defined' : `${percent(value)} [${percent(low)}, ${percent(high)}]`
 }
 
-function firstErrorLines({ firstErrors, baselines }: JudgeReport, judge: string): string[] {
+function firstErrorLines({ firstErrors, baselines, threshold, fitted }: JudgeReport, judge: string): string[] {
   if (firstErrors === null) return []
   const { rows, scored, abstained, failed, erroneous, correct } = firstErrors
   return [
@@ -41,7 +43,15 @@ function firstErrorLines({ firstErrors, baselines }: JudgeReport, judge: string)
     `| with an error | ${erroneous.rows} | ${erroneous.exact} | ${erroneous.tooEarly} | ${erroneous.tooLate} | ${erroneous.missed} | | ${erroneous.noVerdict} |`,
     `| without | ${correct.rows} | ${correct.exact} | | | | ${correct.falseAlarm} | ${correct.noVerdict} |`,
     '',
+    `A step below ${threshold} is wrong.${fittedText(fitted)}`,
+    '',
   ]
+}
+
+function fittedText(fitted: JudgeReport['fitted']): string {
+  if (fitted === null) return ''
+  const f1 = percent(fitted.f1)
+  return ` The best threshold on these rows is ${fitted.threshold.toFixed(4)}, with F1 ${f1}: a figure for other rows (--threshold), not for these.`
 }
 
 function prmLines({ prmScore }: JudgeReport): string[] {

@@ -19,7 +19,8 @@ const askedFields = {
     .meta({
       group: 'Judge',
       alias: ['judge', 'model'],
-      description: 'gpt-4, claude-…, provider:model[@baseURL], local:PATH, arithmetic, replay:FILE; several: a list',
+      description:
+        'gpt-4, claude-…, provider:model[@baseURL], local:PATH, implicit:PATH, arithmetic, replay:FILE; several: a list',
     }),
   judge_mode: z.enum(modeNames).default('solution').meta({
     group: 'Judge',
@@ -99,6 +100,10 @@ export type JudgeFileSettings = z.output<typeof judgeSchema>
 export const evalJudgeSchema = z.strictObject({
   ...judgeFields,
   ...fileFields,
+  threshold: z.number().min(0).max(1).optional().meta({
+    group: 'Judge',
+    description: 'a step with a lower score is taken for wrong; default 0.5; the report says which would be best',
+  }),
   fit_calibration: z.enum(CALIBRATION_KINDS).optional().meta({
     group: 'Judge',
     description: 'fit a map from scores to chances on this file, to calibration.json',
