@@ -14,7 +14,7 @@ import { settingsToYaml } from './settings-yaml.ts'
 import { TRIALS, type Trial, trialsOf } from './sweep-grid.ts'
 import { type Prepared, prepareTrials } from './sweep-prepare.ts'
 import { type EndedTrial, type Ranking, rankPoints, type SweepReport } from './sweep-report.ts'
-import { scoreByProblem } from './sweep-score.ts'
+import { readProblems } from './sweep-score.ts'
 import { gridTexts, isGreaterBetter, type SweepInput, type SweepSettings, sweepSchema } from './sweep-settings.ts'
 import { sweepMarkdown } from './sweep-text.ts'
 import { effortOf, knownOutcomes, type Outcome, refuseChanged, type TrialResult, writeTrial } from './sweep-trial.ts'
@@ -198,9 +198,9 @@ function trainingOf(settings: TrainSettings, isAnew: boolean, ways: Choices): Tr
     : { ...settings, ...ways, resume_from_checkpoint: false, overwrite_output_dir: true }
 }
 
-async function resultOf({ settings, plan, heldOut }: Prepared, end: EventOf<'run-end'>): Promise<TrialResult> {
+async function resultOf({ settings }: Prepared, end: EventOf<'run-end'>): Promise<TrialResult> {
   const metrics = Object.fromEntries(Object.entries(end.metrics).filter(([name]) => name.startsWith('eval_')))
-  const problems = await scoreByProblem(settings, heldOut, plan.objective, metrics)
+  const problems = await readProblems(settings.output_dir, end.update, metrics)
   return { updates: end.update, ...(await effortOf(settings.output_dir)), metrics, problems }
 }
 
