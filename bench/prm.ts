@@ -1,7 +1,7 @@
 /**
  * @file A process reward model of PRM800K on ProcessBench: npm run bench:prm.
  *
- * Trains SmolLM2-135M on phase 1 of PRM800K for UPDATES (110) updates of BATCH (256) rated steps into build/prm, fits the
+ * Trains SmolLM2-135M on phase 1 of PRM800K for UPDATES (54) updates of BATCH (512) rated steps into build/prm, fits the
  * threshold on solutions of PRM800K's own held-out problems, and judges LIMIT (1,000) solutions of gsm8k (400 in all) and of math. What
  * the folder holds is not made again: the same command goes on with it. About an hour on two cores.
  */
@@ -33,20 +33,20 @@ async function learn(): Promise<void> {
     output_dir: FOLDER,
     step_separator: SEPARATOR,
     neutral: 'positive',
-    max_steps: setting('UPDATES', 110),
-    per_device_train_batch_size: setting('BATCH', 256),
-    learning_rate: 3e-4,
-    warmup_steps: 8,
+    max_steps: setting('UPDATES', 54),
+    per_device_train_batch_size: setting('BATCH', 512),
+    learning_rate: 1e-4,
+    warmup_steps: 4,
     eval_dataset_path: HELD_OUT,
     eval_strategy: 'steps',
     eval_steps: 1000,
     max_eval_groups: 0,
-    save_steps: 10,
+    save_steps: 5,
     report_to: ['none'],
     resume_from_checkpoint: isBegun,
   })
   for await (const event of events) {
-    if (event.type === 'update-end' && event.update % 10 === 0) {
+    if (event.type === 'update-end' && event.update % 5 === 0) {
       console.log(`update ${event.update} loss ${event.metrics['loss'].toFixed(4)} ${event.seconds.toFixed(0)} s`)
     }
     if (event.type !== 'evaluation-end') continue

@@ -75,12 +75,6 @@ function showEvaluation(metrics: Metrics): string {
 }
 
 /** What is learned from: pairs, or without any, demonstrations. */
-function showExamples({ pairs, groups }: EventOf<'data-loaded'>): string {
-  return pairs === 0
-    ? `${showCount(groups)} groups of demonstrations`
-    : `${showCount(pairs)} pairs in ${showCount(groups)} groups`
-}
-
 /** What the live block shows of a beginning run, for a log that has no block. */
 export function beginningOf(event: RunEvent): string | undefined {
   switch (event.type) {
@@ -90,7 +84,7 @@ export function beginningOf(event: RunEvent): string | undefined {
       return `model: ${showCompact(event.trainable)} of ${showCompact(event.parameters)} parameters are trained`
     case 'data-loaded':
       return (
-        `data: ${showExamples(event)} of ` +
+        `data: ${event.examples} of ` +
         `${showCount(event.problems)} problems, ${showCount(event.evalGroups)} groups held out`
       )
     default:

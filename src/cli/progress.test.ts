@@ -14,7 +14,15 @@ const beginning: RunEvent[] = [
     device: 'cpu(2)',
   },
   { type: 'model-loaded', parameters: 596_049_920, trainable: 2_293_760, seconds: 3 },
-  { type: 'data-loaded', groups: 700, pairs: 1024, problems: 512, evalGroups: 60, updates: 500 },
+  {
+    type: 'data-loaded',
+    groups: 700,
+    pairs: 1024,
+    examples: '1,024 pairs in 700 groups',
+    problems: 512,
+    evalGroups: 60,
+    updates: 500,
+  },
   { type: 'reference-progress', done: 1024, total: 1024, cached: 1024 },
 ]
 

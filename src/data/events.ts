@@ -16,7 +16,11 @@ export type RunEvent =
   | Event<'rows-dropped', { what: string; count: number; total: number; reason: string; example: string }>
   | Event<'model-loaded', { parameters: number; trainable: number; seconds: number }>
   /** `updates` is the length of the whole run, also where it is resumed. */
-  | Event<'data-loaded', { groups: number; pairs: number; problems: number; evalGroups: number; updates: number }>
+  /** `examples` says what is learned from, in words: `1,024 pairs in 700 groups`. */
+  | Event<
+      'data-loaded',
+      { groups: number; pairs: number; examples: string; problems: number; evalGroups: number; updates: number }
+    >
   | Event<'run-resumed', { update: number; folder: string }>
   /** Pairs whose reference logps are known; `cached` of them were on disk. */
   | Event<'reference-progress', { done: number; total: number; cached: number }>

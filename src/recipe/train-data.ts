@@ -220,3 +220,20 @@ export function* encodeTrainText(
     verdicts: encoding.verdicts,
   }
 }
+
+/** What an objective learns from, in words. */
+export function examplesOf(settings: TrainSettings, groups: readonly EncodedGroup[]): string {
+  const count = (total: number): string => total.toLocaleString('en-US')
+  const members = groups.reduce((sum, group) => sum + group.members.length, 0)
+  const inGroups = `in ${count(groups.length)} groups`
+  switch (lessonOf(settings)) {
+    case 'verdicts':
+      return `${count(groups.length)} rated steps`
+    case 'demonstrations':
+      return `${count(groups.length)} groups of demonstrations`
+    case 'preferences':
+      return unitOf(settings.loss_type) === 'member'
+        ? `${count(members)} rated completions ${inGroups}`
+        : `${count(pairCount(groups))} pairs ${inGroups}`
+  }
+}

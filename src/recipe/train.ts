@@ -23,7 +23,7 @@ import { findCheckpoint, openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
 import { withAlarms } from './train-alarms.ts'
 import { type Begin, beginOf } from './train-begin.ts'
-import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
+import { encodeTrainText, examplesOf, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
 import { finish } from './train-finish.ts'
 import { accumulatorOf, evaluateAt, precompute, type Run, syncReference } from './train-lesson.ts'
@@ -119,7 +119,8 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
   const { updates } = plan.loop
   const problems = new Set(data.train.map(({ problem }) => problem)).size
   const counts = { groups: data.train.length, pairs: pairCount(data.train), problems, evalGroups: data.heldOut.length }
-  yield { type: 'data-loaded', ...counts, updates }
+  const examples = examplesOf(settings, data.train)
+  yield { type: 'data-loaded', ...counts, examples, updates }
   const identity = identityOf(settings, plan, begin, parts.fingerprint)
   const { updatesPerEpoch } = plan
   const facts: RunFacts = {
