@@ -8,10 +8,16 @@ import type { TrainInput } from '../src/recipe/config.ts'
 import { train } from '../src/recipe/train.ts'
 import { makeSite, runToEnd, settingsFor, testWorld } from './run.ts'
 
-const site = makeSite()
+const site = makeSite(6)
 afterAll(() => rmSync(site.folder, { recursive: true }))
 const world = testWorld(site)
-const quick = { max_steps: 4, eval_strategy: 'no', save_steps: 2, lora_dropout: 0 } as const
+const quick = {
+  max_steps: 3,
+  per_device_train_batch_size: 2,
+  eval_strategy: 'no',
+  save_steps: 1,
+  lora_dropout: 0,
+} as const
 
 const metricsOf = (events: readonly RunEvent[]) =>
   events.flatMap((event) => (event.type === 'update-end' ? [event.metrics] : []))
@@ -47,13 +53,13 @@ describe('a reference that follows the policy', () => {
   })
 
   test('is put back when the run is resumed, bit for bit', async () => {
-    const own = { ...moving, ref_model_sync_steps: 2, ref_model_mixup_alpha: 0.4 }
+    const own = { ...moving, ref_model_sync_steps: 1, ref_model_mixup_alpha: 0.4 }
     const calm = await runToEnd(settingsFor(site, 'moving', own), world)
-    const resumed = await stopAndResume(settingsFor(site, 'moving-resumed', own), 3)
+    const resumed = await stopAndResume(settingsFor(site, 'moving-resumed', own), 2)
     expect(metricsOf(resumed).map(({ loss }) => loss)).toEqual(metricsOf(calm).map(({ loss }) => loss))
     for (const name of ['optimizer', 'model', 'reference']) {
       const [one, other] = ['moving', 'moving-resumed'].map((run) =>
-        readFileSync(join(site.folder, run, `checkpoint-4/${name}.safetensors`)),
+        readFileSync(join(site.folder, run, `checkpoint-3/${name}.safetensors`)),
       )
       expect(one.equals(other), name).toBe(true)
     }
@@ -64,18 +70,18 @@ test('the running reward of bco_delta is in the checkpoint: a resumed run is the
   const own = {
     ...quick,
     gradient_accumulation_steps: 1,
-    per_device_train_batch_size: 6,
+    per_device_train_batch_size: 4,
     loss_type: ['bco_delta'],
   } as const
   const calm = await runToEnd(settingsFor(site, 'bco', { ...own, loss_type: ['bco_delta'] }), world)
-  const resumed = await stopAndResume(settingsFor(site, 'bco-resumed', { ...own, loss_type: ['bco_delta'] }), 3)
+  const resumed = await stopAndResume(settingsFor(site, 'bco-resumed', { ...own, loss_type: ['bco_delta'] }), 2)
   expect(metricsOf(resumed).map(({ loss }) => loss)).toEqual(metricsOf(calm).map(({ loss }) => loss))
 })
 
 describe('kto', () => {
   test('learns from rated steps without pairs, and evaluates them', async () => {
     const own = { ...quick, eval_strategy: 'epoch', loss_type: ['kto'], learning_rate: 1e-3 } as const
-    const events = await runToEnd(settingsFor(site, 'kto', { ...own, loss_type: ['kto'], max_steps: 8 }), world)
+    const events = await runToEnd(settingsFor(site, 'kto', { ...own, loss_type: ['kto'], max_steps: 5 }), world)
     const metrics = metricsOf(events)
     expect(metrics[0]['loss']).toBeCloseTo(0.5, 6) // 1 − σ(0) of every member
     expect(metrics.at(-1)?.['loss']).toBeLessThan(0.5)
@@ -95,13 +101,13 @@ describe('kto', () => {
       settingsFor(site, 'desirable', { ...quick, dataset_path: path, loss_type: ['kto'] }),
       world,
     )
-    expect(metricsOf(events)).toHaveLength(4)
+    expect(metricsOf(events)).toHaveLength(3)
   })
 })
 
 test('plackett_luce trains on siblings; one problem of rows without scores is named where a loss needs them', async () => {
   const events = await runToEnd(settingsFor(site, 'lists', { ...quick, loss_type: ['plackett_luce'] }), world)
-  expect(metricsOf(events)).toHaveLength(4)
+  expect(metricsOf(events)).toHaveLength(3)
   const path = join(site.folder, 'unscored.jsonl')
   const row = { prompt: 'one', chosen: 'two', rejected: 'three' }
   writeFileSync(path, `${JSON.stringify(row)}\n`)
