@@ -77,7 +77,10 @@ export async function convert(settings: ConvertSettings): Promise<Conversion> {
   const first = lines.next()
   if (first.done)
     throw new UserError(
-      `${dataset_path}: no ${isMemberExport(to) ? 'completion' : 'pair'} can be written for ${to}${showReasons(dropped)}`,
+      `${dataset_path}: no ${isMemberExport(to) ? 'completion' : 'pair'} can be written for ${to}${showReasons(dropped)}` +
+        (unfinished === 'mark'
+          ? ''
+          : '. step-dpo and trl-tokens leave sides open; --unfinished mark writes them all the same'),
     )
   mkdirSync(dirname(path), { recursive: true })
   writeDurably(path, chain(first.value, lines))
