@@ -2,7 +2,9 @@
 import { Command } from 'commander'
 import { messageOf, UsageError, UserError } from '../base/errors.ts'
 import { packageVersion } from '../recipe/version.ts'
+import { addCheckAdapterCommand, addMergeCommand, addModelfileCommand } from './adapter-commands.ts'
 import { addDataCommand } from './data-command.ts'
+import { addDoctorCommand } from './doctor-command.ts'
 import { addEvalCommand } from './eval-command.ts'
 import { throwUsageErrors } from './flags.ts'
 import { addGenerateCommand } from './generate-command.ts'
@@ -32,6 +34,10 @@ function makeProgram(): Command {
     addGenerateCommand,
     addPairsCommand,
     addDataCommand,
+    addMergeCommand,
+    addCheckAdapterCommand,
+    addModelfileCommand,
+    addDoctorCommand,
   ])
     addCommand(program)
   return program

@@ -1,13 +1,12 @@
 /** @file Adapters as PEFT stores them: adapter_config.json and adapter_model.safetensors. */
 import { join } from 'node:path'
-import { z } from 'zod'
-import { InputError, UserError } from '../base/errors.ts'
+import { InputError } from '../base/errors.ts'
 import { type Bytes, writeDurably } from '../base/files.ts'
 import { showShape } from '../engine/dims.ts'
+import { type AdapterConfig, readAdapterConfig, valueFor } from './adapter-config.ts'
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
-import { readJsonFile } from './load.ts'
-import { type Adapter, type LoraSettings, targetModules } from './lora.ts'
+import { type Adapter, FACTOR_A, FACTOR_B, type LoraSettings, loraScale, targetModules } from './lora.ts'
 import { openSafetensors, type SafetensorsFile } from './safetensors.ts'
 import { safetensorsParts } from './safetensors-write.ts'
 import { type LayerTensors, layerName, type WeightTensor } from './weights.ts'
@@ -16,69 +15,15 @@ export const ADAPTER_WEIGHTS = 'adapter_model.safetensors'
 export const ADAPTER_CONFIG = 'adapter_config.json'
 const PREFIX = 'base_model.model.'
 
-const configFields = z.looseObject({
-  peft_type: z.string(),
-  r: z.number().int().positive(),
-  lora_alpha: z.number().positive(),
-  lora_dropout: z.number().min(0).max(1).default(0),
-  use_rslora: z.boolean().nullish(),
-  target_modules: z.union([z.string(), z.array(z.string())]).nullish(),
-})
-
-/** Settings of PEFT that change what an adapter computes, and the only value that is understood. */
-const refused: Readonly<Record<string, (value: unknown) => boolean>> = {
-  modules_to_save: isEmpty,
-  rank_pattern: isEmpty,
-  alpha_pattern: isEmpty,
-  layer_replication: isEmpty,
-  target_parameters: isEmpty,
-  trainable_token_indices: isEmpty,
-  use_dora: isEmpty,
-  use_qalora: isEmpty,
-  use_bdlora: isEmpty,
-  alora_invocation_tokens: isEmpty,
-  fan_in_fan_out: isEmpty,
-  lora_bias: isEmpty,
-  bias: (value) => isEmpty(value) || value === 'none',
-}
-
-function isEmpty(value: unknown): boolean {
-  if (value === undefined || value === null || value === false) return true
-  return typeof value === 'object' && Object.keys(value).length === 0
-}
-
-function readSettings(path: string): LoraSettings {
-  const json = readJsonFile(path)
-  const parsed = configFields.safeParse(json)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw new UserError(`${path}: ${issue.path.join('.')}: ${issue.message}`)
-  }
-  const fields = parsed.data
-  if (fields.peft_type !== 'LORA') throw new UserError(`${path}: expected peft_type LORA, found ${fields.peft_type}`)
-  for (const [name, allowed] of Object.entries(refused)) {
-    if (!allowed(fields[name])) throw new UserError(`${path}: ${name} ${JSON.stringify(fields[name])} is not supported`)
-  }
-  const targets = fields.target_modules ?? []
-  return {
-    rank: fields.r,
-    alpha: fields.lora_alpha,
-    dropout: fields.lora_dropout,
-    rslora: fields.use_rslora ?? false,
-    // PEFT reads a single string as a regular expression; the tensors of the file say which modules it met.
-    targets: typeof targets === 'string' ? 'all-linear' : targets,
-  }
-}
-
 /** The modules of each layer for which the file has factors. */
 function storedModules(file: SafetensorsFile, config: ModelConfig): string[][] {
   const modules = [...families[config.family].linears(config).keys()]
   return Array.from({ length: config.layers }, (_, layer) =>
-    modules.filter((module) => file.tensors.has(`${PREFIX}${layerName(layer, module)}.lora_A.weight`)),
+    modules.filter((module) => file.tensors.has(PREFIX + layerName(layer, module) + FACTOR_A)),
   )
 }
 
-function readFactors(file: SafetensorsFile, config: ModelConfig, rank: number): LayerTensors[] {
+function readFactors(file: SafetensorsFile, config: ModelConfig, { settings, ranks }: AdapterConfig): LayerTensors[] {
   const linears = families[config.family].linears(config)
   const used = new Set<string>()
   const read = (name: string, shape: readonly number[]): WeightTensor => {
@@ -94,9 +39,10 @@ function readFactors(file: SafetensorsFile, config: ModelConfig, rank: number): 
     const tensors: Record<string, WeightTensor> = {}
     for (const module of modules) {
       const { inputs, outputs } = linears.get(module) ?? { inputs: 0, outputs: 0 }
-      const path = `${PREFIX}${layerName(layer, module)}`
-      tensors[`${module}.lora_A.weight`] = read(`${path}.lora_A.weight`, [rank, inputs])
-      tensors[`${module}.lora_B.weight`] = read(`${path}.lora_B.weight`, [outputs, rank])
+      const name = layerName(layer, module)
+      const rank = valueFor(ranks, name) ?? settings.rank
+      tensors[module + FACTOR_A] = read(PREFIX + name + FACTOR_A, [rank, inputs])
+      tensors[module + FACTOR_B] = read(PREFIX + name + FACTOR_B, [outputs, rank])
     }
     return tensors
   })
@@ -108,22 +54,80 @@ function readFactors(file: SafetensorsFile, config: ModelConfig, rank: number): 
 }
 
 /**
+ * An adapter whose modules have ranks or alphas of their own as one of the largest rank and one scale, which computes the
+ * same: rows and columns of zeros fill A and B up, and what is left of a module's scale goes into its B. In training
+ * such zeros stay zeros, as each gets its gradient through the other.
+ * @throws InputError for a rank of more than `most`.
+ */
+function levelled({ settings, layers }: Adapter, { alphas, path }: AdapterConfig, most: number): Adapter {
+  const ranks = layers.flatMap((tensors) => Object.entries(tensors).map(([name, { shape }]) => rankOf(name, shape)))
+  const rank = ranks.reduce((most, one) => Math.max(most, one), 1)
+  if (alphas.size === 0 && rank === settings.rank && ranks.every((one) => one === rank)) return { settings, layers }
+  // A single large one would fill up all the others.
+  if (rank > most) throw new InputError({ file: path }, `ranks of at most ${most}, as large as a weight`, `${rank}`)
+  const common: LoraSettings = { ...settings, rank }
+  const level = (layer: number, name: string, { data, shape }: WeightTensor): WeightTensor => {
+    const own = rankOf(name, shape)
+    if (name.endsWith(FACTOR_A)) return { data: filled(data, rank * shape[1]), shape: [rank, shape[1]] }
+    const alpha = valueFor(alphas, layerName(layer, name.slice(0, -FACTOR_B.length))) ?? settings.alpha
+    const factor = loraScale({ ...settings, rank: own, alpha }) / loraScale(common)
+    const wide = new Float32Array(shape[0] * rank)
+    for (let at = 0; at < data.length; at++) wide[Math.floor(at / own) * rank + (at % own)] = data[at] * factor
+    return { data: wide, shape: [shape[0], rank] }
+  }
+  return {
+    settings: common,
+    layers: layers.map((tensors, layer) =>
+      Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, level(layer, name, tensor)])),
+    ),
+  }
+}
+
+function rankOf(name: string, shape: readonly number[]): number {
+  return name.endsWith(FACTOR_A) ? shape[0] : shape[1]
+}
+
+function filled(data: Float32Array, length: number): Float32Array {
+  const longer = new Float32Array(length)
+  longer.set(data)
+  return longer
+}
+
+/** @throws InputError where the file has not the factors that its configuration names. */
+function checkTargets(file: SafetensorsFile, config: ModelConfig, stored: string[][], told: AdapterConfig): void {
+  const { settings, isPartial, layers } = told
+  const strange = stored.findIndex((modules, layer) => modules.length > 0 && layers?.has(layer) === false)
+  if (strange >= 0) {
+    const name = layerName(strange, stored[strange][0])
+    throw new InputError({ file: file.path }, 'factors in layers_to_transform only', `'${name}'`)
+  }
+  const wanted = isPartial || typeof settings.targets === 'string' ? stored : targetModules(config, settings.targets)
+  if (stored.every((modules) => modules.length === 0)) {
+    throw new InputError({ file: file.path }, `factors of linears of this ${config.family} model`, 'none')
+  }
+  wanted.forEach((modules, layer) => {
+    const missing = modules.find((module) => !stored[layer].includes(module))
+    if (missing === undefined) return
+    throw new InputError({ file: file.path }, `factors of ${layerName(layer, missing)}, a target module`, 'none')
+  })
+}
+
+/**
  * Reads a PEFT folder.
  * @throws UserError or InputError naming what is missing, misshapen or not supported.
  */
 export function loadAdapter(folder: string, config: ModelConfig): Adapter {
-  const settings = readSettings(join(folder, ADAPTER_CONFIG))
+  const told = readAdapterConfig(join(folder, ADAPTER_CONFIG))
   const file = openSafetensors(join(folder, ADAPTER_WEIGHTS))
   try {
-    const layers = readFactors(file, config, settings.rank)
-    const named =
-      typeof settings.targets === 'string' ? storedModules(file, config) : targetModules(config, settings.targets)
-    named.forEach((modules, layer) => {
-      const missing = modules.find((module) => !(`${module}.lora_A.weight` in layers[layer]))
-      if (missing === undefined) return
-      throw new InputError({ file: file.path }, `factors of ${layerName(layer, missing)}, a target module`, 'none')
-    })
-    return { settings, layers }
+    const layers = readFactors(file, config, told)
+    const stored = storedModules(file, config)
+    checkTargets(file, config, stored, told)
+    const paths = stored.flatMap((modules, layer) => modules.map((module) => layerName(layer, module)))
+    const settings = told.isPartial ? { ...told.settings, targets: paths } : told.settings
+    const sizes = [...families[config.family].linears(config).values()]
+    const most = Math.max(...sizes.map(({ inputs, outputs }) => Math.min(inputs, outputs)))
+    return levelled({ settings, layers }, told, most)
   } finally {
     file.close()
   }

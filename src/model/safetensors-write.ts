@@ -9,13 +9,23 @@ export interface WritableTensor {
 }
 
 /** Longest type first, as the Python library sorts tensors. */
-const writableTypes = [
-  { dtype: 'I64', holds: (data: WritableData) => data instanceof BigInt64Array },
-  { dtype: 'F64', holds: (data: WritableData) => data instanceof Float64Array },
-  { dtype: 'F32', holds: (data: WritableData) => data instanceof Float32Array },
-  { dtype: 'I32', holds: (data: WritableData) => data instanceof Int32Array },
-  { dtype: 'U8', holds: (data: WritableData) => data instanceof Uint8Array },
-]
+const TYPES = ['I64', 'F64', 'F32', 'I32', 'BF16', 'F16', 'U8'] as const
+export type WrittenType = (typeof TYPES)[number]
+
+/** A tensor whose bytes are made when their turn comes. */
+export interface PendingTensor {
+  readonly dtype: WrittenType
+  readonly shape: readonly number[]
+  readonly byteLength: number
+  bytes(): Uint8Array
+}
+
+function typeOf(data: WritableData): WrittenType {
+  if (data instanceof BigInt64Array) return 'I64'
+  if (data instanceof Float64Array) return 'F64'
+  if (data instanceof Float32Array) return 'F32'
+  return data instanceof Int32Array ? 'I32' : 'U8'
+}
 
 /**
  * The parts of a file, for `writeDurably`: the header, then the numbers of each tensor, not copied. Sorted by type and
@@ -26,25 +36,43 @@ export function* safetensorsParts(
   tensors: ReadonlyMap<string, WritableTensor>,
   metadata: ReadonlyMap<string, string> = new Map(),
 ): Generator<Uint8Array> {
+  const pending = [...tensors].map(([name, { shape, data }]) => {
+    const count = shape.reduce((product, length) => product * length, 1)
+    if (count !== data.length)
+      throw new Error(`tensor '${name}': shape [${shape}] does not hold ${data.length} numbers`)
+    const bytes = () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    return [name, { dtype: typeOf(data), shape, byteLength: data.byteLength, bytes }] as const
+  })
+  yield* pendingParts(new Map(pending), metadata)
+}
+
+/** The same of tensors that are made one by one while the file is written, so that one of them is in memory. */
+export function* pendingParts(
+  tensors: ReadonlyMap<string, PendingTensor>,
+  metadata: ReadonlyMap<string, string>,
+): Generator<Uint8Array> {
   const sorted = [...tensors]
-    .map(([name, tensor]) => ({ name, ...tensor, rank: writableTypes.findIndex(({ holds }) => holds(tensor.data)) }))
-    .sort((a, b) => a.rank - b.rank || compareText(a.name, b.name))
+    .map(([name, tensor]) => ({ name, tensor }))
+    .sort((a, b) => TYPES.indexOf(a.tensor.dtype) - TYPES.indexOf(b.tensor.dtype) || compareText(a.name, b.name))
   const fields: string[] = []
   if (metadata.size > 0) {
     const sortedKeys = [...metadata].sort(([a], [b]) => compareText(a, b))
     fields.push(`"__metadata__":{${sortedKeys.map(([key, text]) => field(key, text)).join()}}`)
   }
   let offset = 0
-  for (const { name, shape, data, rank } of sorted) {
-    const count = shape.reduce((product, length) => product * length, 1)
-    if (count !== data.length)
-      throw new Error(`tensor '${name}': shape [${shape}] does not hold ${data.length} numbers`)
-    const { dtype } = writableTypes[rank]
-    fields.push(field(name, { dtype, shape, data_offsets: [offset, offset + data.byteLength] }))
-    offset += data.byteLength
+  for (const { name, tensor } of sorted) {
+    const { dtype, shape, byteLength } = tensor
+    fields.push(field(name, { dtype, shape, data_offsets: [offset, offset + byteLength] }))
+    offset += byteLength
   }
   yield headerBytes(`{${fields.join()}}`)
-  for (const { data } of sorted) yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  for (const { name, tensor } of sorted) {
+    const bytes = tensor.bytes()
+    if (bytes.byteLength !== tensor.byteLength) {
+      throw new Error(`tensor '${name}': ${bytes.byteLength} bytes instead of ${tensor.byteLength}`)
+    }
+    yield bytes
+  }
 }
 
 /** A key and its value as JSON. Not by way of an object, which would move keys such as "0" to the front. */
