@@ -1,8 +1,8 @@
 /** @file What a real base model is shaped like, with random weights, for benchmarks that need no files. */
 import { random } from '../src/base/random.ts'
-import { type ModelConfig, parseModelConfig } from '../src/model/config.ts'
-import { families } from '../src/model/families.ts'
-import { layerShapes, type ModelWeights, type WeightTensor } from '../src/model/weights.ts'
+import type { ModelConfig } from '../src/model/config.ts'
+import { families, parseModelConfig } from '../src/model/families.ts'
+import { HEAD, headShapes, layerShapes, type ModelWeights, type WeightTensor } from '../src/model/weights.ts'
 
 /** SmolLM2-135M. */
 export const smollm2: ModelConfig = parseModelConfig(
@@ -33,14 +33,16 @@ export function randomWeights(config: ModelConfig): ModelWeights {
     }
     return { data, shape }
   }
-  const shapes = [...layerShapes(families[config.family], config)]
+  const family = families[config.family]
+  const shapes = [...layerShapes(family, config)]
   const embedding = tensor([config.vocabularySize, config.hiddenSize])
   return {
     embedding,
     layers: Array.from({ length: config.layers }, () =>
       Object.fromEntries(shapes.map(([name, shape]) => [name, tensor(shape)])),
     ),
-    norm: tensor([config.hiddenSize]),
-    head: embedding,
+    head: Object.fromEntries(
+      [...headShapes(family, config)].map(([name, shape]) => [name, name === HEAD ? embedding : tensor(shape)]),
+    ),
   }
 }

@@ -1,6 +1,7 @@
 /** @file The interpreter's kernels, one per primitive, in float64. */
 import type { Tensor, TensorData } from './backend.ts'
 import { elementCount } from './dims.ts'
+import { layerNorm, rmsNorm } from './norm-kernels.ts'
 import type { Attributes, Primitive } from './value.ts'
 
 export interface Call<P extends Primitive> {
@@ -107,16 +108,6 @@ const matmul: Kernel<'matmul'> = ({ attributes, inputs: [a, b], out, shape }) =>
         out[(batch * rows + row) * columns + column] = total * scale
       }
     }
-  }
-}
-
-const rmsNorm: Kernel<'rmsNorm'> = ({ attributes, inputs: [x, weight], out, shape }) => {
-  const width = shape[shape.length - 1]
-  for (let start = 0; start < out.length; start += width) {
-    let squares = 0
-    for (let at = start; at < start + width; at++) squares += x.data[at] ** 2
-    const inverse = 1 / Math.sqrt(squares / width + attributes.epsilon)
-    for (let at = 0; at < width; at++) out[start + at] = x.data[start + at] * inverse * weight.data[at]
   }
 }
 
@@ -256,6 +247,7 @@ export const kernels: { readonly [P in Primitive]: Kernel<P> } = {
   sigmoid: unary(sigmoid),
   tanh: unary(Math.tanh),
   silu: unary((x) => x * sigmoid(x)),
+  gelu: unary((x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))),
   matmul,
   softmax: rowwise((x, out, start, width) => {
     const total = logSumExp(x, start, width)
@@ -266,6 +258,7 @@ export const kernels: { readonly [P in Primitive]: Kernel<P> } = {
     for (let at = start; at < start + width; at++) out[at] = x[at] - total
   }),
   rmsNorm,
+  layerNorm,
   rotary,
   sum,
   largest,

@@ -133,12 +133,19 @@ const onnxRules: { readonly [P in Primitive]: Rule<P> } = {
   silu: (emit, { inputs: [x] }, name) => {
     emit.node('QuickGelu', [emit.name(x)], { alpha: { float: 1 } }, { domain: MICROSOFT, name })
   },
+  gelu: (emit, { inputs: [x] }, name) => {
+    emit.node('FastGelu', [emit.name(x)], {}, { domain: MICROSOFT, name })
+  },
   matmul,
   softmax: plain('Softmax', { axis: -1 }),
   logSoftmax: plain('LogSoftmax', { axis: -1 }),
   rmsNorm: (emit, { inputs: [x, weight], attributes }, name) => {
     const options = { axis: -1, epsilon: { float: attributes.epsilon } }
     emit.node('SimplifiedLayerNormalization', [emit.name(x), emit.name(weight)], options, { name })
+  },
+  layerNorm: (emit, { inputs, attributes }, name) => {
+    const options = { axis: -1, epsilon: { float: attributes.epsilon } }
+    emit.node('LayerNormalization', inputs.map(emit.name), options, { name })
   },
   rotary,
   sum: (emit, { inputs: [x], attributes: { axis } }, name) => {

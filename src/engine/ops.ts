@@ -50,6 +50,7 @@ export const sqrt = (x: Value): Value => make('sqrt', [x], x.shape, {})
 export const sigmoid = (x: Value): Value => make('sigmoid', [x], x.shape, {})
 export const tanh = (x: Value): Value => make('tanh', [x], x.shape, {})
 export const silu = (x: Value): Value => make('silu', [x], x.shape, {})
+export const gelu = (x: Value): Value => make('gelu', [x], x.shape, {})
 export const softmax = (x: Value): Value => make('softmax', [x], x.shape, {})
 export const logSoftmax = (x: Value): Value => make('logSoftmax', [x], x.shape, {})
 
@@ -74,6 +75,13 @@ export function matmul(a: Value, b: Value, options: MatmulOptions = {}): Value {
 export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
   expectShape(sameShape(weight.shape, x.shape.slice(-1)), 'rmsNorm', 'a weight for each column', x, weight)
   return make('rmsNorm', [x, weight], x.shape, { epsilon })
+}
+
+export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value {
+  const columns = x.shape.slice(-1)
+  const fits = sameShape(weight.shape, columns) && sameShape(bias.shape, columns)
+  expectShape(fits, 'layerNorm', 'a weight and a bias for each column', x, weight, bias)
+  return make('layerNorm', [x, weight, bias], x.shape, { epsilon })
 }
 
 /** x [N, heads, size], cos and sin [N, size / 2]. */

@@ -156,6 +156,7 @@ const cases: { readonly [P in Exclude<Primitive, 'input' | 'constant'>]: Case } 
   sigmoid: unary(ops.sigmoid),
   tanh: unary(ops.tanh),
   silu: unary(ops.silu),
+  gelu: unary(ops.gelu),
   softmax: unary(ops.softmax),
   logSoftmax: unary(ops.logSoftmax),
   matmul: matmulCase,
@@ -163,6 +164,11 @@ const cases: { readonly [P in Exclude<Primitive, 'input' | 'constant'>]: Case } 
     const columns = size(draw)
     const value = ops.rmsNorm(ops.input('x', ['T', columns]), ops.input('weight', [columns]), 1e-2)
     return { value, sizes: { T: size(draw) } }
+  },
+  layerNorm: (draw) => {
+    const columns = size(draw)
+    const weights = [ops.input('weight', [columns]), ops.input('bias', [columns])] as const
+    return { value: ops.layerNorm(ops.input('x', ['T', columns]), ...weights, 1e-2), sizes: { T: size(draw) } }
   },
   rotary: rotaryCase,
   sum: unary((x) => ops.sum(x, -1)),

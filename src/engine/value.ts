@@ -19,6 +19,8 @@ export interface Attributes {
   tanh: object
   /** x · σ(x). */
   silu: object
+  /** ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))): the usual approximation of x Φ(x). */
+  gelu: object
   /** a · b over the last two axes, times scale. Batch axes in front broadcast. */
   matmul: { readonly transposeA: boolean; readonly transposeB: boolean; readonly scale: number }
   /** Over the last axis. */
@@ -27,6 +29,8 @@ export interface Attributes {
   logSoftmax: object
   /** x / √(mean of x² over the last axis + epsilon) · weight. */
   rmsNorm: { readonly epsilon: number }
+  /** (x − mean) / √(variance + epsilon) · weight + bias, both over the last axis. */
+  layerNorm: { readonly epsilon: number }
   /** Rotates the halves of the last axis of x [.., N, heads, size] by angles [N, size / 2] given as cos and sin. */
   rotary: object
   /** Sum over one axis, which stays with size 1. */

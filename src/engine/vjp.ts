@@ -43,6 +43,22 @@ function rmsNormRule(grad: Value, value: Value<'rmsNorm'>): readonly Value[] {
   return [dx, unbroadcast(ops.mul(grad, ops.mul(x, inverse)), weight.shape)]
 }
 
+/**
+ * y = n w + b with n = (x − mean) r, r = (variance + ε)^−½:  dx = r (dy w − mean(dy w) − n mean(dy w n)),  dw = Σ dy n,
+ * db = Σ dy.
+ */
+function layerNormRule(grad: Value, value: Value<'layerNorm'>): readonly Value[] {
+  const [x, weight, bias] = value.inputs
+  const centred = ops.sub(x, ops.mean(x))
+  const variance = ops.add(ops.mean(ops.mul(centred, centred)), ops.constant(value.attributes.epsilon))
+  const inverse = ops.div(ops.constant(1), ops.sqrt(variance))
+  const normal = ops.mul(centred, inverse)
+  const weighted = ops.mul(grad, weight)
+  const level = ops.sub(weighted, ops.mean(weighted))
+  const dx = ops.mul(ops.sub(level, ops.mul(normal, ops.mean(ops.mul(weighted, normal)))), inverse)
+  return [dx, unbroadcast(ops.mul(grad, normal), weight.shape), unbroadcast(grad, bias.shape)]
+}
+
 function concatRule(grad: Value, value: Value<'concat'>): readonly Value[] {
   const { axis } = value.attributes
   let start = 0
@@ -66,6 +82,16 @@ function sliceRule(grad: Value, value: Value<'slice'>): readonly Value[] {
 
 const { add, broadcast, constant, div, mul, neg, sub, sum } = ops
 
+/** d ½ x (1 + t) = ½ (1 + t) + ½ x (1 − t²) u′ with t = tanh u, u = c (x + 0.044715 x³), c = √(2/π). */
+function geluSlope(x: Value): Value {
+  const scale = Math.sqrt(2 / Math.PI)
+  const square = mul(x, x)
+  const t = ops.tanh(mul(x, add(constant(scale), mul(constant(0.044715 * scale), square))))
+  const du = add(constant(scale), mul(constant(3 * 0.044715 * scale), square))
+  const steep = mul(mul(x, sub(constant(1), mul(t, t))), du)
+  return mul(constant(0.5), add(add(constant(1), t), steep))
+}
+
 export const vjpRules: { readonly [P in Primitive]: Rule<P> } = {
   input: () => [],
   constant: () => [],
@@ -87,6 +113,7 @@ export const vjpRules: { readonly [P in Primitive]: Rule<P> } = {
     const gate = ops.sigmoid(value.inputs[0])
     return [mul(grad, add(value, mul(gate, sub(constant(1), value))))]
   },
+  gelu: (grad, { inputs: [x] }) => [mul(grad, geluSlope(x))],
   matmul: matmulRule,
   softmax: (grad, value) => {
     const weighted = mul(grad, value)
@@ -94,6 +121,7 @@ export const vjpRules: { readonly [P in Primitive]: Rule<P> } = {
   },
   logSoftmax: (grad, value) => [sub(grad, mul(ops.exp(value), sum(grad, -1)))],
   rmsNorm: rmsNormRule,
+  layerNorm: layerNormRule,
   rotary: (grad, { inputs: [, cos, sin] }) => [ops.rotary(grad, cos, neg(sin)), null, null], // back by the same angle
   sum: (grad, { inputs: [x] }) => [broadcast(grad, x.shape)],
   // All of it to the largest; equal ones share it.

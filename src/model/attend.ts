@@ -1,6 +1,6 @@
 /** @file Runs attention block by block: each block of queries on the keys it sees, forward and backward. */
 import { type FloatArray, rowsOf, type Tensor } from '../engine/backend.ts'
-import type { Machine, PreparedRow } from './machine.ts'
+import type { Machine } from './machine.ts'
 import type { AttentionBlock } from './row.ts'
 
 type Floats = Tensor<FloatArray>
@@ -46,8 +46,13 @@ function blockFeeds(machine: Machine, { query, key, value }: QueryKeyValue, bloc
 }
 
 /** Writes what every token attends to into `attended` [T, heads · size]. */
-export async function attend(machine: Machine, row: PreparedRow, from: QueryKeyValue, attended: Floats): Promise<void> {
-  for (const block of row.blocks) {
+export async function attend(
+  machine: Machine,
+  blocks: readonly AttentionBlock[],
+  from: QueryKeyValue,
+  attended: Floats,
+): Promise<void> {
+  for (const block of blocks) {
     const into = { attended: rowsOf(attended, block.start, block.end) }
     await machine.run(machine.attention.forward, blockFeeds(machine, from, block), into)
   }
@@ -56,13 +61,13 @@ export async function attend(machine: Machine, row: PreparedRow, from: QueryKeyV
 /** d loss / d attended → d loss / d query, key and value, written into `grads`. */
 export async function attendBackward(
   machine: Machine,
-  row: PreparedRow,
+  blocks: readonly AttentionBlock[],
   from: QueryKeyValue & { readonly attended: Floats; readonly dAttended: Floats },
   grads: QueryKeyValue,
 ): Promise<void> {
   grads.key.data.fill(0)
   grads.value.data.fill(0)
-  for (const block of row.blocks) {
+  for (const block of blocks) {
     const { start, end } = block
     const dKey = select(machine, 'block d key', grads.key, block)
     const dValue = select(machine, 'block d value', grads.value, block)

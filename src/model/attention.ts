@@ -19,13 +19,13 @@ export interface AttentionGraphs {
 }
 
 /**
- * attended = softmax(s · q kᵀ + mask) v with s = 1 / √size. The backward pass is written out: with the output at hand,
+ * attended = softmax(s · q kᵀ + mask) v, s being mostly 1 / √size. The backward pass is written out: with the output at hand,
  * Σ_k p dp is Σ_size dO O (FlashAttention, appendix B.2), which spares a pass over [Q, K]. Each head is a product of
  * its own: runtimes share a batch of products out to threads one by one.
  */
-export function buildAttention({ heads, keyValueHeads: groups, headSize }: ModelConfig): AttentionGraphs {
+export function buildAttention(config: ModelConfig): AttentionGraphs {
+  const { heads, keyValueHeads: groups, headSize, attentionScale: scale } = config
   const repeats = heads / groups
-  const scale = 1 / Math.sqrt(headSize)
   const wide = [QUERIES, heads * headSize]
   const narrow = [KEYS, groups * headSize]
   // [tokens, groups · count · size] → [groups, count, tokens, size], and back

@@ -49,7 +49,7 @@ export async function backwardLayers(
     const state = states[layer]
     const fed = fedLayer(layers, layer, row, false)
     const { project, mix } = fed.parts
-    if (recomputing) await projectAndAttend(machine, row, fed, state)
+    if (recomputing) await projectAndAttend(machine, fed, state)
     const [mixTotals, projectTotals] = [totalsOf(mix, grads[layer]), totalsOf(project, grads[layer])]
     const kept = { ...state.saved, ...fed.masks }
     await runPart(
@@ -61,14 +61,14 @@ export async function backwardLayers(
       },
       { tokens: { 'd x': dRest, 'd attended': dAttended }, totals: mixTotals.written },
     )
-    await attendBackward(machine, row, { ...state, dAttended }, dProjected)
+    await attendBackward(machine, fed.blocks, { ...state, dAttended }, dProjected)
     const { query, key, value } = dProjected
     const cotangents = { 'd query': query, 'd key': key, 'd value': value, 'd rest': dRest }
     await runPart(
       machine,
       recomputing ? project.backward : project.backwardSaved,
       {
-        tokens: { x: state.x, ...row.angles, ...cotangents, ...kept },
+        tokens: { x: state.x, ...fed.angles, ...cotangents, ...kept },
         shared: { ...fed.tensors, ...projectTotals.fed },
       },
       { tokens: { 'd x': hidden }, totals: projectTotals.written },

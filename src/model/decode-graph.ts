@@ -11,12 +11,13 @@ import {
   input,
   matmul,
   reshape,
-  rmsNorm,
   slice,
 } from '../engine/ops.ts'
 import type { Value } from '../engine/value.ts'
 import type { ModelConfig } from './config.ts'
-import type { Family, LayerBuilder } from './layer.ts'
+import { buildLogits } from './head.ts'
+import { type Family, type InputOf, type LayerBuilder, namedInputs, normOf, turnHeads } from './layer.ts'
+import type { RotaryTables } from './rope.ts'
 import { layerName } from './weights.ts'
 
 /** The number of new tokens, of sequences, of tokens that each has room for, and of tokens whose logits are wanted. */
@@ -24,9 +25,6 @@ const TOKENS = 'N'
 const SEQUENCES = 'B'
 const ROOM = 'C'
 const WANTED = 'R'
-
-export const FINAL_NORM_FEED = 'norm.weight'
-export const HEAD_FEED = 'head.weight'
 
 /** The buffers of a cache: for each layer one with keys and one with values, [sequences, heads, room, size] each. */
 export interface CacheLayout {
@@ -52,18 +50,25 @@ export function appended(name: string): string {
   return `${name} appended`
 }
 
+/** The feeds of the rotary tables, for each kind of layer that has any. */
+export function angleFeeds(angles: readonly (RotaryTables | null)[]): Record<string, RotaryTables['cos']> {
+  return Object.fromEntries(
+    angles.flatMap((tables, kind) =>
+      tables ? [[`cos ${kind}`, tables.cos] as const, [`sin ${kind}`, tables.sin]] : [],
+    ),
+  )
+}
+
 /**
- * x [N, hidden], cos and sin [N, headSize / 2], the lengths `ends` [B] that the sequences have with the new tokens, `rows`
+ * x [N, hidden], cos and sin [N, rope size / 2] of each kind of layer, the lengths `ends` [B] that the sequences have with the new tokens, `rows`
  * [R] of those whose logits are wanted, caches, weights → logits [R, vocabulary] and the caches. Each sequence gets N / B
  * tokens; more than one only where there is one sequence.
  */
 export function buildDecode(family: Family, config: ModelConfig): Graph {
   const { names, heads, size } = cacheLayout(config)
-  const { headSize, hiddenSize, vocabularySize } = config
-  const half = [TOKENS, headSize / 2]
-  const [cos, sin] = [input('cos', half), input('sin', half)]
+  const { headSize, hiddenSize, kinds, kindOf } = config
   const ends = input('ends', [SEQUENCES], 'int')
-  const attributes = { scale: 1 / Math.sqrt(headSize), window: config.slidingWindow }
+  const inputs = namedInputs()
   const outputs: Record<string, Value> = {}
   const appendTo = (name: string, rows: Value): Value => {
     outputs[appended(name)] = append(input(name, [SEQUENCES, heads, ROOM, size]), widened(rows, size), ends)
@@ -71,30 +76,35 @@ export function buildDecode(family: Family, config: ModelConfig): Graph {
   }
   let x: Value = input('x', [TOKENS, hiddenSize])
   for (let layer = 0; layer < config.layers; layer++) {
-    const build = { ...weightBuilder(family, config, layer), cos, sin }
+    const build = weightBuilder(family, config, layer, inputs)
     const { query, key, value } = family.project(build, x)
+    const attributes = { scale: config.attentionScale, window: kinds[kindOf[layer]].window }
     const [keys, values] = [appendTo(names[2 * layer], key), appendTo(names[2 * layer + 1], value)]
     x = family.mix(build, x, narrowed(attend(widened(query, size), keys, values, attributes), size, headSize))
   }
   const last = gather(x, input('rows', [WANTED], 'int'))
-  const h = rmsNorm(last, input(FINAL_NORM_FEED, [hiddenSize]), config.normEpsilon)
-  const logits = matmul(h, input(HEAD_FEED, [vocabularySize, hiddenSize]), { transposeB: true })
+  const { logits } = buildLogits(family, config, last)
   return makeGraph({ logits, ...outputs })
 }
 
 /** The weights of one layer as inputs under their names in the checkpoint. */
-function weightBuilder(family: Family, config: ModelConfig, layer: number): Omit<LayerBuilder, 'cos' | 'sin'> {
+function weightBuilder(family: Family, config: ModelConfig, layer: number, inputs: InputOf): LayerBuilder {
   const linears = family.linears(config)
-  const weight = (name: string, shape: readonly number[]): Value => input(layerName(layer, name), shape)
+  const weight: InputOf = (name, shape) => inputs(layerName(layer, name), shape)
   const linear = (module: string, x: Value): Value => {
     const shape = linears.get(module)
     if (shape === undefined) throw new Error(`layer: no linear is called ${module}`)
     const y = matmul(x, weight(`${module}.weight`, [shape.outputs, shape.inputs]), { transposeB: true })
     return shape.bias ? add(y, weight(`${module}.bias`, [shape.outputs])) : y
   }
-  const norm = (module: string, x: Value): Value =>
-    rmsNorm(x, weight(`${module}.weight`, [config.hiddenSize]), config.normEpsilon)
-  return { config, linear, norm }
+  const kind = config.kindOf[layer]
+  const { rope } = config.kinds[kind]
+  const turn = (heads: Value): Value => {
+    if (rope === null) return heads
+    const half = [TOKENS, rope.size / 2]
+    return turnHeads(heads, inputs(`cos ${kind}`, half), inputs(`sin ${kind}`, half))
+  }
+  return { config, linear, norm: normOf(family, config, weight), turn }
 }
 
 /** x [N, heads, headSize] with zeros at the end of each head, as [N, heads · size]. */

@@ -1,6 +1,7 @@
 /** Decoding beside other sequences, with adapters, long prompts and rounded weights, against the full forward pass. */
 import { describe, expect, test } from 'vitest'
 import { oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
+import { isSlow } from '../../test/slow.ts'
 import { random } from '../base/random.ts'
 import type { FloatArray } from '../engine/backend.ts'
 import { ortBackend } from '../engine/session.ts'
@@ -40,8 +41,10 @@ async function grow(
 
 // Heads of 12 are widened to 16 in the cache; the window of mistral is shorter than the sequences.
 const stored = STORAGES.map((storage) => ({ name: 'llama', storage }))
+const others = isSlow ? ['qwen2', 'qwen3', 'phi', 'phi3', 'smollm3', 'gemma3_text'] : []
+const plain = ['mistral', ...others].map((name) => ({ name, storage: 'float32' as const }))
 
-test.each([...stored, { name: 'mistral', storage: 'float32' as const }])(
+test.each([...stored, ...plain])(
   'a sequence gets the same bits alone as beside any number of others: $name, $storage',
   async ({ name, storage }) => {
     const decoder = await openDecoder(open(name), { storage })
@@ -64,7 +67,7 @@ test.each([...stored, { name: 'mistral', storage: 'float32' as const }])(
   },
 )
 
-describe.each(['llama', 'mistral'])('%s', (name) => {
+describe.each(['llama', 'mistral', ...others])('%s', (name) => {
   test('a prompt in several pieces, and what follows it, has the logits of the full forward pass', async () => {
     const machine = open(name)
     const decoder = await openDecoder(machine)

@@ -7,7 +7,7 @@ import { type BlockTensor, toBlocks } from '../engine/block-tensor.ts'
 import { elementCount } from '../engine/dims.ts'
 import { type Cache, makeCache } from './cache.ts'
 import type { ModelConfig } from './config.ts'
-import { appended, buildDecode, cacheLayout, FINAL_NORM_FEED, HEAD_FEED } from './decode-graph.ts'
+import { angleFeeds, appended, buildDecode, cacheLayout } from './decode-graph.ts'
 import { families } from './families.ts'
 import type { Adapter } from './lora.ts'
 import type { Machine } from './machine.ts'
@@ -79,7 +79,7 @@ export async function openDecoder(machine: Machine, options: DecoderOptions = {}
     machine.embed(ids, x)
     const before = cache.tensors(ends.length)
     const after = Object.fromEntries(Object.entries(before).map(([name, tensor]) => [appended(name), tensor]))
-    const feeds = { x, ...machine.angles(positions), ends: list(ends), rows: list(rows), ...before }
+    const feeds = { x, ...angleFeeds(machine.angles(positions)), ends: list(ends), rows: list(rows), ...before }
     await program.run(feeds, { logits, ...after })
   }
   return {
@@ -157,8 +157,7 @@ async function heldWeights(
   for (const [layer, tensors] of layers.entries()) {
     for (const [name, tensor] of Object.entries(tensors)) hold(layerName(layer, name), tensor)
   }
-  hold(FINAL_NORM_FEED, weights.norm)
-  hold(HEAD_FEED, weights.head)
+  for (const [name, tensor] of Object.entries(weights.head)) hold(name, tensor)
   return held
 }
 

@@ -2,7 +2,7 @@
 import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import { attend, type QueryKeyValue } from './attend.ts'
 import type { LayerParts, Part } from './layer.ts'
-import { type Machine, type PreparedRow, runPart } from './machine.ts'
+import { type Machine, type PreparedRow, type RowView, runPart } from './machine.ts'
 import type { LayerTensors } from './weights.ts'
 
 type Floats = Tensor<FloatArray>
@@ -15,20 +15,15 @@ export interface FedLayers {
 }
 
 /** One of them, for a row. `saving`: whether what products give is kept. */
-export interface FedLayer {
+export interface FedLayer extends RowView {
   readonly parts: LayerParts
   readonly tensors: LayerTensors
   readonly masks: FloatTensors
   readonly saving: boolean
 }
 
-export function fedLayer(
-  { layers, masks }: FedLayers,
-  at: number,
-  { tokens }: Pick<PreparedRow, 'tokens'>,
-  saving: boolean,
-): FedLayer {
-  return { ...layers[at], masks: masks?.(at, tokens) ?? {}, saving }
+export function fedLayer({ layers, masks }: FedLayers, at: number, row: PreparedRow, saving: boolean): FedLayer {
+  return { ...layers[at], ...row.layers[at], masks: masks?.(at, row.tokens) ?? {}, saving }
 }
 
 /** What is kept of each layer for the backward pass: nothing, its input only, or all that products gave. */
@@ -63,22 +58,17 @@ function savedBy(part: Part, state: LayerState): FloatTensors {
 }
 
 /** query, key, value and attended of a layer from its x. */
-export async function projectAndAttend(
-  machine: Machine,
-  row: PreparedRow,
-  layer: FedLayer,
-  state: LayerState,
-): Promise<void> {
+export async function projectAndAttend(machine: Machine, layer: FedLayer, state: LayerState): Promise<void> {
   const { saving } = layer
   const part = layer.parts.project
   const { query, key, value } = state
   await runPart(
     machine,
     saving ? part.forwardSaving : part.forward,
-    { tokens: { x: state.x, ...row.angles, ...layer.masks }, shared: layer.tensors },
+    { tokens: { x: state.x, ...layer.angles, ...layer.masks }, shared: layer.tensors },
     { tokens: { query, key, value, ...(saving && savedBy(part, state)) } },
   )
-  await attend(machine, row, state, state.attended)
+  await attend(machine, layer.blocks, state, state.attended)
 }
 
 async function mix(machine: Machine, layer: FedLayer, state: LayerState, y: Floats): Promise<void> {
@@ -109,7 +99,7 @@ export async function forwardLayers(
   for (let layer = 0; layer < layers.layers.length; layer++) {
     const fed = fedLayer(layers, layer, row, saving)
     const state = layerState(machine, fed.parts, x, saving ? `layer ${layer}` : null)
-    await projectAndAttend(machine, row, fed, state)
+    await projectAndAttend(machine, fed, state)
     x = inputOf(layer + 1)
     await mix(machine, fed, state, x)
     states.push(state)

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { type GgufFile, openGguf } from './gguf.ts'
 import { ggufConfig } from './gguf-config.ts'
 import type { GgufValue } from './gguf-metadata.ts'
+import { loadModel } from './load.ts'
 
 const fixture = join(import.meta.dirname, '../../test/fixtures/gguf/small.gguf')
 const model = join(import.meta.dirname, '../../../shared/models/SmolLM2-135M-Instruct')
@@ -61,8 +62,8 @@ test('what a file leaves out is what llama.cpp takes for it', () => {
 })
 
 test.each<[string, GgufValue | undefined, string]>([
-  ['general.architecture', 'gemma3', "the architecture 'llama', found 'gemma3'"],
-  ['general.architecture', ['llama'], "the architecture 'llama'"],
+  ['general.architecture', 'mamba', "an architecture of llama, qwen2, qwen3, phi3, gemma3, found 'mamba'"],
+  ['general.architecture', ['llama'], 'an architecture of llama'],
   ['llama.block_count', undefined, "a positive number as 'llama.block_count', found undefined"],
   ['llama.block_count', 2.5, "a whole number as 'llama.block_count', found 2.5"],
   ['llama.block_count', 2n ** 60n, "a positive number as 'llama.block_count'"],
@@ -82,4 +83,12 @@ test.skipIf(!existsSync(model))('the settings of SmolLM2 are those of its config
   const { rope_scaling, ...config } = ggufConfig(file)
   expect(rope_scaling).toBeNull() // config.json says so by 'default' in its newer rope_parameters
   expect(JSON.parse(readFileSync(join(model, 'config.json'), 'utf8'))).toMatchObject(config)
+})
+
+test.each(['qwen2', 'qwen3', 'phi3', 'gemma3'])('a %s model from a GGUF file is the one of its folder', (name) => {
+  const families = join(import.meta.dirname, '../../test/fixtures/gguf/families')
+  const found = loadModel(join(families, `${name}.gguf`))
+  const expected = loadModel(join(families, name))
+  expect(found.config).toEqual(expected.config)
+  expect(found.weights).toEqual(expected.weights)
 })

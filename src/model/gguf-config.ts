@@ -1,53 +1,97 @@
-/** @file The config.json of a llama model that comes as a GGUF file only. */
+/** @file The config.json of a model that comes as a GGUF file only. */
 import { InputError } from '../base/errors.ts'
 import type { GgufFile } from './gguf.ts'
 
+/** The `model_type` of each `general.architecture`. Files of Mistral models say llama, too. */
+const modelTypes: ReadonlyMap<unknown, string> = new Map([
+  ['llama', 'llama'],
+  ['qwen2', 'qwen2'],
+  ['qwen3', 'qwen3'],
+  ['phi3', 'phi3'],
+  ['gemma3', 'gemma3_text'],
+])
+
 /**
  * The settings of a model under their older names in transformers, as most files on the Hub have them.
- * @throws InputError for an architecture other than llama, and for a setting that is missing or senseless.
+ * @throws InputError for an architecture that is not known, and for a setting that is missing or senseless.
  */
 export function ggufConfig(file: GgufFile): Record<string, unknown> {
-  const architecture = file.metadata.get('general.architecture')
-  if (architecture !== 'llama') throw problem(file, "the architecture 'llama'", `'${architecture}'`)
+  const architecture = architectureOf(file)
+  const key = (name: string): string => `${architecture}.${name}`
   const embedding = file.tensors.get('token_embd.weight')
   if (embedding?.shape.length !== 2) throw problem(file, "a matrix 'token_embd.weight'", `[${embedding?.shape}]`)
   const [vocabularySize, hiddenSize] = embedding.shape
   const heads = headCounts(file)
-  const headDim = count(file, 'llama.attention.key_length', hiddenSize / heads.query)
-  const rotaryDim = count(file, 'llama.rope.dimension_count', headDim)
-  if (rotaryDim !== headDim) throw problem(file, `${headDim} rotary dimensions, all of a head`, `${rotaryDim}`)
+  const headDim = count(file, key('attention.key_length'), hiddenSize / heads.query)
+  const rotaryDim = count(file, key('rope.dimension_count'), headDim)
+  if (rotaryDim !== headDim && architecture !== 'phi3') {
+    throw problem(file, `${headDim} rotary dimensions, all of a head`, `${rotaryDim}`)
+  }
   return {
-    model_type: 'llama',
+    model_type: modelTypes.get(architecture),
     hidden_act: 'silu',
     vocab_size: vocabularySize,
     hidden_size: hiddenSize,
-    intermediate_size: count(file, 'llama.feed_forward_length'),
-    num_hidden_layers: count(file, 'llama.block_count'),
+    intermediate_size: count(file, key('feed_forward_length')),
+    num_hidden_layers: count(file, key('block_count')),
     num_attention_heads: heads.query,
     num_key_value_heads: heads.key,
     head_dim: headDim,
-    max_position_embeddings: count(file, 'llama.context_length'),
-    rms_norm_eps: positive(file, 'llama.attention.layer_norm_rms_epsilon'),
-    rope_theta: positive(file, 'llama.rope.freq_base', 10000),
-    rope_scaling: ropeScaling(file),
-    attention_bias: file.tensors.has('blk.0.attn_q.bias'),
-    mlp_bias: file.tensors.has('blk.0.ffn_up.bias'),
+    max_position_embeddings: count(file, key('context_length')),
+    rms_norm_eps: positive(file, key('attention.layer_norm_rms_epsilon')),
+    rope_theta: positive(file, key('rope.freq_base'), 10000),
+    rope_scaling: ropeScaling(file, architecture),
     tie_word_embeddings: !file.tensors.has('output.weight'),
     bos_token_id: file.metadata.get('tokenizer.ggml.bos_token_id') ?? null,
     eos_token_id: file.metadata.get('tokenizer.ggml.eos_token_id') ?? null,
+    ...ownSettings(file, architecture, { hiddenSize, heads: heads.query, headDim, rotaryDim }),
+  }
+}
+
+function architectureOf(file: GgufFile): string {
+  const architecture = file.metadata.get('general.architecture')
+  if (typeof architecture === 'string' && modelTypes.has(architecture)) return architecture
+  throw problem(file, `an architecture of ${[...modelTypes.keys()].join(', ')}`, `'${architecture}'`)
+}
+
+interface Sizes {
+  readonly hiddenSize: number
+  readonly heads: number
+  readonly headDim: number
+  readonly rotaryDim: number
+}
+
+/** What only one architecture has, and what llama.cpp takes for granted in it (llama-model.cpp). */
+function ownSettings(file: GgufFile, architecture: string, sizes: Sizes): Record<string, unknown> {
+  if (architecture === 'llama') {
+    return { attention_bias: file.tensors.has('blk.0.attn_q.bias'), mlp_bias: file.tensors.has('blk.0.ffn_up.bias') }
+  }
+  if (architecture === 'phi3') {
+    const window = file.metadata.get('phi3.attention.sliding_window')
+    // Phi-4 says 0 where it has none.
+    return { partial_rotary_factor: sizes.rotaryDim / sizes.headDim, sliding_window: window === 0 ? null : window }
+  }
+  if (architecture !== 'gemma3') return {}
+  const isLargest = file.metadata.get('gemma3.block_count') === 62 // 27B
+  return {
+    sliding_window: count(file, 'gemma3.attention.sliding_window'),
+    query_pre_attn_scalar: isLargest ? sizes.hiddenSize / sizes.heads : sizes.headDim,
+    rope_local_base_freq: positive(file, 'gemma3.rope.freq_base_swa', 10000),
+    final_logit_softcapping: file.metadata.get('gemma3.final_logit_softcapping') ?? null,
   }
 }
 
 /** How many heads queries have, and how many keys and values have. */
 export function headCounts(file: GgufFile): { readonly query: number; readonly key: number } {
-  const query = count(file, 'llama.attention.head_count')
-  return { query, key: count(file, 'llama.attention.head_count_kv', query) }
+  const architecture = architectureOf(file)
+  const query = count(file, `${architecture}.attention.head_count`)
+  return { query, key: count(file, `${architecture}.attention.head_count_kv`, query) }
 }
 
 /** What a file states in words; divisors of the frequencies, as of llama3, are its tensor `rope_freqs.weight`. */
-function ropeScaling(file: GgufFile): Record<string, unknown> | null {
-  const type = file.metadata.get('llama.rope.scaling.type') ?? 'none'
-  return type === 'none' ? null : { rope_type: type, factor: positive(file, 'llama.rope.scaling.factor') }
+function ropeScaling(file: GgufFile, architecture: string): Record<string, unknown> | null {
+  const type = file.metadata.get(`${architecture}.rope.scaling.type`) ?? 'none'
+  return type === 'none' ? null : { rope_type: type, factor: positive(file, `${architecture}.rope.scaling.factor`) }
 }
 
 function count(file: GgufFile, key: string, fallback?: number): number {

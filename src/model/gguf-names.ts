@@ -1,6 +1,6 @@
 /**
  * @file The tensors of GGUF files under their names in transformers, with rows in its order. Source of both:
- * https://github.com/ggml-org/llama.cpp, tensor_mapping.py of gguf-py and LlamaModel of convert_hf_to_gguf.py.
+ * https://github.com/ggml-org/llama.cpp, tensor_mapping.py of gguf-py and convert_hf_to_gguf.py.
  */
 import { InputError } from '../base/errors.ts'
 import type { GgufFile, GgufTensor } from './gguf.ts'
@@ -11,27 +11,71 @@ interface Module {
   readonly name: string
   /** Whose heads its rows belong to, where they stand in pairs for the rotary embedding. */
   readonly rotary?: 'query' | 'key'
+  /** Whether GGUF holds 1 + w, the factor of a norm, for w. */
+  readonly aboveOne?: boolean
+}
+
+const LAYER = 'model.layers.N.'
+
+const outside: Readonly<Record<string, Module>> = {
+  token_embd: { name: 'model.embed_tokens' },
+  output_norm: { name: 'model.norm' },
+  output: { name: 'lm_head' },
+  rope_freqs: { name: 'rope_freqs' }, // divisors of the rotary frequencies, no tensor of transformers
+}
+const gated: Readonly<Record<string, Module>> = {
+  ...outside,
+  'blk.N.attn_norm': { name: `${LAYER}input_layernorm` },
+  'blk.N.attn_q': { name: `${LAYER}self_attn.q_proj` },
+  'blk.N.attn_k': { name: `${LAYER}self_attn.k_proj` },
+  'blk.N.attn_v': { name: `${LAYER}self_attn.v_proj` },
+  'blk.N.attn_output': { name: `${LAYER}self_attn.o_proj` },
+  'blk.N.ffn_norm': { name: `${LAYER}post_attention_layernorm` },
+  'blk.N.ffn_gate': { name: `${LAYER}mlp.gate_proj` },
+  'blk.N.ffn_up': { name: `${LAYER}mlp.up_proj` },
+  'blk.N.ffn_down': { name: `${LAYER}mlp.down_proj` },
+}
+const headNorms: Readonly<Record<string, Module>> = {
+  'blk.N.attn_q_norm': { name: `${LAYER}self_attn.q_norm` },
+  'blk.N.attn_k_norm': { name: `${LAYER}self_attn.k_norm` },
+}
+const gemma: Readonly<Record<string, Module>> = {
+  ...gated,
+  ...headNorms,
+  'blk.N.post_attention_norm': { name: `${LAYER}post_attention_layernorm` },
+  'blk.N.ffn_norm': { name: `${LAYER}pre_feedforward_layernorm` },
+  'blk.N.post_ffw_norm': { name: `${LAYER}post_feedforward_layernorm` },
 }
 
 /** Modules by `general.architecture` and their name in GGUF. Files of Mistral models say llama, too. */
-const architectures: ReadonlyMap<string, ReadonlyMap<string, Module>> = new Map([
+const architectures: ReadonlyMap<string, Readonly<Record<string, Module>>> = new Map([
   [
     'llama',
-    new Map<string, Module>([
-      ['token_embd', { name: 'model.embed_tokens' }],
-      ['blk.N.attn_norm', { name: 'model.layers.N.input_layernorm' }],
-      ['blk.N.attn_q', { name: 'model.layers.N.self_attn.q_proj', rotary: 'query' }],
-      ['blk.N.attn_k', { name: 'model.layers.N.self_attn.k_proj', rotary: 'key' }],
-      ['blk.N.attn_v', { name: 'model.layers.N.self_attn.v_proj' }],
-      ['blk.N.attn_output', { name: 'model.layers.N.self_attn.o_proj' }],
-      ['blk.N.ffn_norm', { name: 'model.layers.N.post_attention_layernorm' }],
-      ['blk.N.ffn_gate', { name: 'model.layers.N.mlp.gate_proj' }],
-      ['blk.N.ffn_up', { name: 'model.layers.N.mlp.up_proj' }],
-      ['blk.N.ffn_down', { name: 'model.layers.N.mlp.down_proj' }],
-      ['output_norm', { name: 'model.norm' }],
-      ['output', { name: 'lm_head' }],
-      ['rope_freqs', { name: 'rope_freqs' }], // divisors of the rotary frequencies, no tensor of transformers
-    ]),
+    {
+      ...gated,
+      'blk.N.attn_q': { name: `${LAYER}self_attn.q_proj`, rotary: 'query' },
+      'blk.N.attn_k': { name: `${LAYER}self_attn.k_proj`, rotary: 'key' },
+    },
+  ],
+  ['qwen2', gated],
+  ['qwen3', { ...gated, ...headNorms }],
+  [
+    'phi3',
+    {
+      ...outside,
+      'blk.N.attn_norm': { name: `${LAYER}input_layernorm` },
+      'blk.N.attn_qkv': { name: `${LAYER}self_attn.qkv_proj` },
+      'blk.N.attn_output': { name: `${LAYER}self_attn.o_proj` },
+      'blk.N.ffn_norm': { name: `${LAYER}post_attention_layernorm` },
+      'blk.N.ffn_up': { name: `${LAYER}mlp.gate_up_proj` },
+      'blk.N.ffn_down': { name: `${LAYER}mlp.down_proj` },
+    },
+  ],
+  [
+    'gemma3',
+    Object.fromEntries(
+      Object.entries(gemma).map(([name, module]) => [name, { ...module, aboveOne: name.endsWith('_norm') }]),
+    ),
   ],
 ])
 
@@ -39,7 +83,7 @@ const architectures: ReadonlyMap<string, ReadonlyMap<string, Module>> = new Map(
 export interface NamedTensor {
   readonly ggufName: string
   readonly tensor: GgufTensor
-  readonly rotary: Module['rotary']
+  readonly module: Module
 }
 
 /**
@@ -56,12 +100,13 @@ export function namedTensors(file: GgufFile): ReadonlyMap<string, NamedTensor> {
   const tensors = new Map<string, NamedTensor>()
   for (const [ggufName, tensor] of file.tensors) {
     const [, layer, path, kind] = /^(?:blk\.(0|[1-9]\d*)\.)?(\w+)\.(weight|bias)$/.exec(ggufName) ?? []
-    const module = modules.get(layer === undefined ? path : `blk.N.${path}`)
+    const key = layer === undefined ? path : `blk.N.${path}`
+    const module = Object.hasOwn(modules, key) ? modules[key] : undefined
     if (module === undefined) {
       throw new InputError({ file: file.path }, `tensors that a ${architecture} model has`, `'${ggufName}'`)
     }
     const name = module.name.replace('.N.', `.${layer}.`)
-    tensors.set(`${name}.${kind}`, { ggufName, tensor, rotary: module.rotary })
+    tensors.set(`${name}.${kind}`, { ggufName, tensor, module })
   }
   return tensors
 }
@@ -71,8 +116,10 @@ export function namedTensors(file: GgufFile): ReadonlyMap<string, NamedTensor> {
  * by side, transformers half a head apart. Row 2i + j of a head becomes row i + j · rows / 2.
  * @throws InputError where the heads do not divide the rows.
  */
-export function readNamed(file: GgufFile, { ggufName, tensor, rotary }: NamedTensor): Float32Array<ArrayBuffer> {
+export function readNamed(file: GgufFile, { ggufName, tensor, module }: NamedTensor): Float32Array<ArrayBuffer> {
   const values = file.readFloat32(ggufName)
+  const { rotary, aboveOne } = module
+  if (aboveOne) return values.map((value) => value - 1)
   if (rotary === undefined) return values
   const heads = headCounts(file)[rotary]
   const half = tensor.shape[0] / heads / 2

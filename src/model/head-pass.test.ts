@@ -65,8 +65,9 @@ function disturbed(weights: ModelWeights): ModelWeights {
     layers: weights.layers.map((layer) =>
       Object.fromEntries(Object.entries(layer).map(([name, own]) => [name, tensor(own)])),
     ),
-    norm: tensor(weights.norm),
-    head: weights.head === weights.embedding ? embedding : tensor(weights.head),
+    head: Object.fromEntries(
+      Object.entries(weights.head).map(([name, own]) => [name, own === weights.embedding ? embedding : tensor(own)]),
+    ),
   }
 }
 
@@ -119,7 +120,9 @@ async function distributions(machine: Machine, layers: FedLayers): Promise<numbe
   })
 }
 
-const models = ['llama', 'llama-untied', 'mistral'].flatMap((name) => kinds.map((kind) => ({ name, kind })))
+const models = ['llama', 'llama-untied', 'mistral', 'phi', 'gemma3_text'].flatMap((name) =>
+  kinds.map((kind) => ({ name, kind })),
+)
 /** What the quick stage computes of them. */
 const few = {
   statistics: ['llama adapter', 'llama-untied full'],

@@ -1,6 +1,6 @@
 /** @file Runs the head at the scored tokens of a row, in chunks: hidden states → log-probabilities, and back. */
 import { type FloatArray, type FloatTensors, rowsOf, type Tensor, type Tensors } from '../engine/backend.ts'
-import type { HeadGraphs } from './head.ts'
+import { type HeadGraphs, ofReference } from './head.ts'
 import type { Machine, PreparedRow } from './machine.ts'
 import type { Row } from './row.ts'
 import { addInto } from './workspace.ts'
@@ -74,25 +74,26 @@ function* headChunks(
     const feeds = {
       x: gatherStates(machine, 'head x', hidden, predictedAt),
       target: { data: tokens.map((token) => ids[token]), shape: [tokens.length] },
-      'norm.weight': weights.norm,
-      'head.weight': weights.head,
+      ...weights.head,
       ...(reference && {
-        'reference x': gatherStates(machine, 'head reference x', reference.hidden, predictedAt),
-        'reference norm.weight': reference.machine.weights.norm,
-        'reference head.weight': reference.machine.weights.head,
+        [ofReference('x')]: gatherStates(machine, 'head reference x', reference.hidden, predictedAt),
+        ...renamed(reference.machine.weights.head, ofReference),
       }),
     }
     yield { start, end: start + tokens.length, feeds }
   }
 }
 
+function renamed<T>(tensors: Readonly<Record<string, T>>, rename: (name: string) => string): Record<string, T> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [rename(name), tensor]))
+}
+
 /** Hidden states [N, hidden] → logits [N, vocabulary]. */
 export async function headLogits(machine: Machine, hidden: Floats): Promise<Floats> {
-  const { norm, head } = machine.weights
   const shape = [hidden.shape[0], machine.config.vocabularySize]
   const logits = { data: machine.backend.allocate(shape[0] * shape[1]), shape }
   const graph = graphsFor(machine, {}).logits
-  await machine.run(graph, { x: hidden, 'norm.weight': norm, 'head.weight': head }, { logits })
+  await machine.run(graph, { x: hidden, ...machine.weights.head }, { logits })
   return logits
 }
 
@@ -198,7 +199,7 @@ export function slopeBackward(machine: Machine, { row, slope, klSlope }: HeadPas
   return dHidden
 }
 
-/** The same where the head itself learns: also adds the gradients of its norm and weight to `grads`. */
+/** The same where the head itself learns: also adds the gradients of its tensors to `grads`. */
 export async function headBackward(
   machine: Machine,
   pass: HeadPass,
@@ -213,20 +214,16 @@ export async function headBackward(
   for (const chunk of headChunks(machine, row, pass.hidden, reference)) {
     const { start, end } = chunk
     const given = columnsOf({ 'd logps': logps, ...(kl && { 'd kl': kl }) }, chunk)
-    const into = {
-      'd x': machine.workspace.take('d head x', [end - start, width]),
-      'd norm.weight': machine.workspace.take('d head norm', machine.weights.norm.shape),
-      'd head.weight': machine.workspace.take('d head weight', machine.weights.head.shape),
-    }
-    await machine.run(graph, { ...chunk.feeds, ...given }, into)
-    addInto(grads['norm.weight'].data, into['d norm.weight'].data)
-    addInto(grads['head.weight'].data, into['d head.weight'].data)
+    const dx = machine.workspace.take('d head x', [end - start, width])
+    const own = Object.entries(machine.weights.head).map(
+      ([name, { shape }]) => [name, machine.workspace.take(`d head ${name}`, shape)] as const,
+    )
+    const into = renamed(Object.fromEntries(own), (name) => `d ${name}`)
+    await machine.run(graph, { ...chunk.feeds, ...given }, { 'd x': dx, ...into })
+    for (const [name, { data }] of own) addInto(grads[name].data, data)
     for (let at = start; at < end; at++) {
       const to = row.parents[row.scored[at]] * width
-      addInto(
-        dHidden.data.subarray(to, to + width),
-        into['d x'].data.subarray((at - start) * width, (at - start + 1) * width),
-      )
+      addInto(dHidden.data.subarray(to, to + width), dx.data.subarray((at - start) * width, (at - start + 1) * width))
     }
   }
   return dHidden

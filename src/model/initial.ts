@@ -3,6 +3,7 @@ import { type Random, random } from '../base/random.ts'
 import { elementCount } from '../engine/dims.ts'
 import { families } from './families.ts'
 import { type LoadedModel, loadConfig } from './load.ts'
+import type { Norm } from './norm.ts'
 import type { TensorSource } from './tensor-source.ts'
 import { loadWeights, tensorShapes } from './weights.ts'
 
@@ -11,7 +12,7 @@ const DEVIATION = 0.02
 
 /**
  * The model that a folder's config.json describes, as transformers initialises it: normal weights of deviation
- * `initializer_range`, norms of ones, biases of zeros.
+ * `initializer_range`, norms that change nothing but the scale, biases of zeros.
  */
 export function initialModel(path: string, seed: number): LoadedModel {
   const { config, json } = loadConfig(path)
@@ -24,7 +25,7 @@ export function initialModel(path: string, seed: number): LoadedModel {
     path,
     names: new Set(shapes.keys()),
     shape: shapeOf,
-    read: (name) => initialValues(name, elementCount(shapeOf(name)), { seed, deviation }),
+    read: (name) => initialValues(name, elementCount(shapeOf(name)), { seed, deviation, norm: family.norm }),
     close: () => {},
   }
   return { path, config, json, weights: loadWeights(source, family, config) }
@@ -33,10 +34,10 @@ export function initialModel(path: string, seed: number): LoadedModel {
 function initialValues(
   name: string,
   length: number,
-  { seed, deviation }: { readonly seed: number; readonly deviation: number },
+  { seed, deviation, norm }: { readonly seed: number; readonly deviation: number; readonly norm: Norm },
 ): Float32Array<ArrayBuffer> {
   if (name.endsWith('.bias')) return new Float32Array(length)
-  if (name.endsWith('norm.weight')) return new Float32Array(length).fill(1)
+  if (name.endsWith('norm.weight')) return new Float32Array(length).fill(norm.tensors['weight'])
   const draw = random(seed, 'initial', name)
   return Float32Array.from({ length }, () => deviation * normal(draw))
 }

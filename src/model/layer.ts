@@ -3,10 +3,13 @@
  * attended → the next x). A family says what they compute; here they become graphs, forward and backward.
  */
 import { type Graph, makeGraph } from '../engine/backend.ts'
+import type { Shape } from '../engine/dims.ts'
 import { gradients, substitute } from '../engine/grad.ts'
-import { add, input, matmul, mul, reshape, rmsNorm, transpose } from '../engine/ops.ts'
+import { add, concat, input, matmul, mul, reshape, rotary, slice, transpose } from '../engine/ops.ts'
 import { inOrder, type Value } from '../engine/value.ts'
 import type { ModelConfig } from './config.ts'
+import type { FamilyConfig } from './config-fields.ts'
+import type { Norm } from './norm.ts'
 
 /** A product with a weight [outputs, inputs], perhaps with a bias. */
 export interface LinearShape {
@@ -20,9 +23,8 @@ export interface LayerBuilder {
   readonly config: ModelConfig
   linear(module: string, x: Value): Value
   norm(module: string, x: Value): Value
-  /** Rotary tables [T, headSize / 2]. */
-  readonly cos: Value
-  readonly sin: Value
+  /** Turns heads [T, heads, headSize] by their positions, in a layer that has any. */
+  turn(heads: Value): Value
 }
 
 export interface Projected {
@@ -35,8 +37,16 @@ export interface Projected {
 
 /** What a layer of one family is. Module names are those of the checkpoint, below `model.layers.N.` */
 export interface Family {
+  /** Reads a config.json; `where` names it. @throws UserError for what is not supported. */
+  parse(json: unknown, where: string): FamilyConfig
   linears(config: ModelConfig): ReadonlyMap<string, LinearShape>
-  norms(config: ModelConfig): readonly string[]
+  /** How states are normalised, in the layers and before the head. */
+  readonly norm: Norm
+  /** The norms of a layer with their columns. */
+  norms(config: ModelConfig): ReadonlyMap<string, number>
+  /** The module of the norm before the head. */
+  readonly finalNorm: string
+  readonly headBias: boolean
   project(build: LayerBuilder, x: Value): Projected
   mix(build: LayerBuilder, x: Value, attended: Value): Value
 }
@@ -73,6 +83,38 @@ export interface Part {
 
 const TOKENS = 'T'
 
+export type InputOf = (name: string, shape: Shape) => Value<'input'>
+
+/** Inputs of a graph, each made when it is first asked for. `onMade` hears of each. */
+export function namedInputs(onMade: (value: Value<'input'>) => void = () => {}): InputOf {
+  const inputs = new Map<string, Value<'input'>>()
+  return (name, shape) => {
+    const known = inputs.get(name)
+    if (known !== undefined) return known
+    const made = input(name, shape)
+    inputs.set(name, made)
+    onMade(made)
+    return made
+  }
+}
+
+/** Turns the first dimensions of each head [N, heads, headSize] by cos and sin [N, half of these dimensions]. */
+export function turnHeads(heads: Value, cos: Value, sin: Value): Value {
+  const [headSize, size] = [Number(heads.shape[2]), 2 * Number(cos.shape[1])]
+  if (size === headSize) return rotary(heads, cos, sin)
+  return concat([rotary(slice(heads, 2, 0, size), cos, sin), slice(heads, 2, size, headSize)], 2)
+}
+
+/** The norm of a module, with its tensors from `weight`. */
+export function normOf({ norm, norms }: Family, config: ModelConfig, weight: InputOf): LayerBuilder['norm'] {
+  const columns = norms(config)
+  return (module, x) => {
+    const width = columns.get(module)
+    if (width === undefined) throw new Error(`layer: no norm is called ${module}`)
+    return norm.apply(x, (part) => weight(`${module}.${part}`, [width]), config.normEpsilon)
+  }
+}
+
 /** A layer under construction: the builder, and what it has met. */
 interface Recorder {
   readonly build: LayerBuilder
@@ -82,15 +124,14 @@ interface Recorder {
   readonly learned: Value<'input'>[]
 }
 
-function record(family: Family, config: ModelConfig, learning: Learning): Recorder {
+function record(family: Family, config: ModelConfig, { learning, turned }: LayerOptions): Recorder {
   const linears = family.linears(config)
   const products = new Map<string, Value>()
   const learned: Value<'input'>[] = []
-  const weight = (name: string, shape: readonly number[]): Value => {
-    const value = input(name, shape)
+  const weight = namedInputs((value) => {
     if (learning.kind === 'full') learned.push(value)
-    return value
-  }
+  })
+  const table = namedInputs()
   const lowRank = (module: string, x: Value, { outputs, inputs }: LinearShape): Value | undefined => {
     if (learning.kind !== 'lora' || !learning.targets.includes(module)) return undefined
     const a = input(`${module}.lora_A.weight`, [learning.rank, inputs])
@@ -112,10 +153,10 @@ function record(family: Family, config: ModelConfig, learning: Learning): Record
     products.set(`${module}.out`, y)
     return y
   }
-  const norm = (module: string, x: Value): Value =>
-    rmsNorm(x, weight(`${module}.weight`, [config.hiddenSize]), config.normEpsilon)
-  const half = [TOKENS, config.headSize / 2]
-  return { build: { config, linear, norm, cos: input('cos', half), sin: input('sin', half) }, products, learned }
+  const half = [TOKENS, turned / 2]
+  const turn = (heads: Value): Value =>
+    turned === 0 ? heads : turnHeads(heads, table('cos', half), table('sin', half))
+  return { build: { config, linear, norm: normOf(family, config, weight), turn }, products, learned }
 }
 
 type Named = Readonly<Record<string, Value>>
@@ -158,11 +199,18 @@ export interface LayerParts {
   readonly mix: Part
 }
 
-export function buildLayer(family: Family, config: ModelConfig, learning: Learning): LayerParts {
+/** What the graphs of one model's layers differ in. */
+export interface LayerOptions {
+  readonly learning: Learning
+  /** How many dimensions of a head are turned; 0 where the layer has no rotary positions. */
+  readonly turned: number
+}
+
+export function buildLayer(family: Family, config: ModelConfig, options: LayerOptions): LayerParts {
   const hidden = [TOKENS, config.hiddenSize]
   const queryWidth = config.heads * config.headSize
   const keyWidth = config.keyValueHeads * config.headSize
-  const first = record(family, config, learning)
+  const first = record(family, config, options)
   const x = input('x', hidden)
   const { query, key, value } = family.project(first.build, x)
   const flat = {
@@ -170,7 +218,7 @@ export function buildLayer(family: Family, config: ModelConfig, learning: Learni
     key: reshape(key, [TOKENS, keyWidth]),
     value: reshape(value, [TOKENS, keyWidth]),
   }
-  const second = record(family, config, learning)
+  const second = record(family, config, options)
   const again = input('x', hidden)
   const attended = input('attended', [TOKENS, queryWidth])
   const y = family.mix(second.build, again, attended)

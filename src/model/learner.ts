@@ -56,11 +56,10 @@ export function fullLearner(machine: Machine): Learner {
   const { weights } = machine
   const layers = layerGradients(machine, weights.layers)
   const embedding = zerosLike(machine, weights.embedding)
-  const tables: GradientTables = {
-    embedding,
-    norm: zerosLike(machine, weights.norm),
-    head: weights.head === weights.embedding ? embedding : zerosLike(machine, weights.head),
-  }
+  const zerosOf = (tensor: Tensor<Float32Array>): Floats =>
+    tensor === weights.embedding ? embedding : zerosLike(machine, tensor)
+  const head = Object.fromEntries(Object.entries(weights.head).map(([name, tensor]) => [name, zerosOf(tensor)]))
+  const tables: GradientTables = { embedding, head }
   const totals = namedWeights({ ...tables, layers })
   const parameters = [...namedWeights<Tensor<Float32Array>>(weights)].map(([name, tensor]) =>
     parameter(name, tensor, totals.get(name), decays(name)),

@@ -78,6 +78,7 @@ export function createAdapter(config: ModelConfig, settings: LoraSettings, seed:
 }
 
 export const FACTOR_A = '.lora_A.weight'
+export const FACTOR_B = '.lora_B.weight'
 
 /** The modules of a layer that have factors. */
 function modulesOf(tensors: LayerTensors): string[] {
@@ -93,7 +94,7 @@ export function adaptedLayers(machine: Machine, { settings, layers }: Adapter, d
   const shared = { kind: 'lora', rank, scale: loraScale(settings), dropout } as const
   return {
     layers: layers.map((tensors, layer) => ({
-      parts: machine.layerFor({ ...shared, targets: modulesOf(tensors) }),
+      parts: machine.layerFor({ ...shared, targets: modulesOf(tensors) }, layer),
       tensors: { ...machine.weights.layers[layer], ...tensors },
     })),
   }

@@ -40,13 +40,13 @@ export interface Machine {
   readonly attention: AttentionGraphs
   /** The graphs of the head that give so much. */
   headFor(asked: HeadStatistics): HeadGraphs
-  /** The graphs of a layer of which so much learns. */
-  layerFor(learning: Learning): LayerParts
+  /** The graphs of a layer of which so much learns: the same for all layers that compute the same. */
+  layerFor(learning: Learning, layer: number): LayerParts
   run(graph: Graph, feeds: Tensors, into: Tensors): Promise<void>
-  /** Writes the rows of the embedding for some tokens. @throws RangeError for an id that has none. */
+  /** Writes the rows of the embedding for some tokens, scaled. @throws RangeError for an id that has none. */
   embed(ids: ArrayLike<number>, into: Tensor<FloatArray>): void
-  /** Rotary tables [T, headSize / 2] for tokens at these positions. */
-  angles(positions: ArrayLike<number>): RotaryTables
+  /** Rotary tables of each kind of layer for tokens at these positions; null where it has none. */
+  angles(positions: ArrayLike<number>): readonly (RotaryTables | null)[]
   /** What the passes need to know of a row. */
   prepare(row: Row): PreparedRow
   dispose(): Promise<void>
@@ -55,14 +55,22 @@ export interface Machine {
 export interface PreparedRow {
   readonly row: Row
   readonly tokens: number
-  /** Rotary tables, [T, headSize / 2]. */
-  readonly angles: RotaryTables
+  /** For each layer. Those of one kind share them. */
+  readonly layers: readonly RowView[]
+}
+
+/** How the layers of one kind see a row. */
+export interface RowView {
+  /** null where positions are not turned. */
+  readonly angles: RotaryTables | null
   readonly blocks: readonly AttentionBlock[]
 }
 
 export function makeMachine(backend: Backend, config: ModelConfig, weights: ModelWeights, cuts = defaultCuts): Machine {
   const family = families[config.family]
-  const frequencies = inverseFrequencies(config, weights.ropeFactors)
+  const frequencies = config.kinds.map(({ rope }) => rope && inverseFrequencies(rope, weights.ropeFactors))
+  const angles: Machine['angles'] = (positions) =>
+    frequencies.map((own) => own && rotaryTables(backend, own, positions))
   const programs = new Map<Graph, Promise<Program>>()
   const heads = new Map<string, HeadGraphs>()
   const layers = new Map<string, LayerParts>()
@@ -80,38 +88,48 @@ export function makeMachine(backend: Backend, config: ModelConfig, weights: Mode
     attention: buildAttention(config),
     headFor: (asked) => {
       const key = JSON.stringify(asked)
-      const graphs = heads.get(key) ?? buildHead(config, asked)
+      const graphs = heads.get(key) ?? buildHead(family, config, asked)
       heads.set(key, graphs)
       return graphs
     },
-    layerFor: (learning) => {
-      const key = JSON.stringify(learning)
-      const parts = layers.get(key) ?? buildLayer(family, config, learning)
+    layerFor: (learning, layer) => {
+      const options = { learning, turned: config.kinds[config.kindOf[layer]].rope?.size ?? 0 }
+      const key = JSON.stringify(options)
+      const parts = layers.get(key) ?? buildLayer(family, config, options)
       layers.set(key, parts)
       return parts
     },
     run: async (graph, feeds, into) => (await compiled(graph)).run(feeds, into),
-    embed: (ids, into) => embedRows(weights.embedding, ids, into),
-    angles: (positions) => rotaryTables(backend, frequencies, positions),
-    prepare: (row) => ({
-      row,
-      tokens: row.ids.length,
-      angles: rotaryTables(backend, frequencies, depthsOf(row)),
-      blocks: attentionBlocks(row, cuts.blockTokens, config.slidingWindow),
-    }),
+    embed: (ids, into) => embedRows(weights.embedding, ids, into, config.embeddingScale),
+    angles,
+    prepare: (row) => {
+      const turned = angles(depthsOf(row))
+      const windows = new Map(
+        [...new Set(config.kinds.map(({ window }) => window))].map((window) => [
+          window,
+          attentionBlocks(row, cuts.blockTokens, window),
+        ]),
+      )
+      const views = config.kinds.map(({ window }, kind) => ({
+        angles: turned[kind],
+        blocks: windows.get(window) ?? [],
+      }))
+      return { row, tokens: row.ids.length, layers: config.kindOf.map((kind) => views[kind]) }
+    },
     dispose: async () => {
       for (const program of programs.values()) await (await program).dispose()
     },
   }
 }
 
-function embedRows(table: WeightTensor, ids: ArrayLike<number>, into: Tensor<FloatArray>): void {
+function embedRows(table: WeightTensor, ids: ArrayLike<number>, into: Tensor<FloatArray>, scale: number): void {
   const [rows, width] = table.shape
   for (let at = 0; at < ids.length; at++) {
     const id = ids[at]
     if (!(id >= 0 && id < rows)) throw new RangeError(`token id ${id} is not in the vocabulary of ${rows}`)
     into.data.set(table.data.subarray(id * width, (id + 1) * width), at * width)
   }
+  if (scale !== 1) for (let at = 0; at < ids.length * width; at++) into.data[at] *= scale
 }
 
 /** Tensors with a row for each token, and those that all tokens share. */

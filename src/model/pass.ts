@@ -35,8 +35,9 @@ export interface RowPass extends LayersPass, HeadPass {}
 
 /** The layers of the model without an adapter. */
 export function weightLayers(machine: Machine, learning: Learning = { kind: 'none' }): FedLayers {
-  const parts = machine.layerFor(learning)
-  return { layers: machine.weights.layers.map((tensors) => ({ parts, tensors })) }
+  return {
+    layers: machine.weights.layers.map((tensors, layer) => ({ parts: machine.layerFor(learning, layer), tensors })),
+  }
 }
 
 /** The logits of every token, [T, vocabulary]. */
@@ -133,15 +134,12 @@ export async function backwardRowWith(
   const dHidden =
     tables === undefined
       ? slopeBackward(machine, pass, dScores)
-      : await headBackward(machine, pass, dScores, {
-          'norm.weight': tables.norm,
-          'head.weight': tables.head,
-        })
+      : await headBackward(machine, pass, dScores, tables.head)
   const dEmbedded = await backwardLayers(machine, pass, dHidden, grads.layers)
   if (tables === undefined) return
-  const width = machine.config.hiddenSize
+  const { hiddenSize: width, embeddingScale } = machine.config
   pass.row.row.ids.forEach((id, at) => {
     const total = tables.embedding.data.subarray(id * width, (id + 1) * width)
-    addInto(total, dEmbedded.data.subarray(at * width, (at + 1) * width))
+    addInto(total, dEmbedded.data.subarray(at * width, (at + 1) * width), embeddingScale)
   })
 }

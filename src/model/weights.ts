@@ -15,10 +15,11 @@ export interface PerWeight<T> {
   readonly embedding: T
   /** By the names below `model.layers.N.` */
   readonly layers: readonly Readonly<Record<string, T>>[]
-  /** [hidden] */
-  readonly norm: T
-  /** [vocabulary, hidden]; the embedding's own where they are tied. */
-  readonly head: T
+  /**
+   * The final norm and the product with the vocabulary, by their names in the checkpoint. Where the head is tied, its
+   * weight [vocabulary, hidden] is the embedding's own.
+   */
+  readonly head: Readonly<Record<string, T>>
 }
 
 export interface ModelWeights extends PerWeight<WeightTensor> {
@@ -27,8 +28,8 @@ export interface ModelWeights extends PerWeight<WeightTensor> {
 }
 
 export const EMBEDDING = 'model.embed_tokens.weight'
-export const FINAL_NORM = 'model.norm.weight'
 export const HEAD = 'lm_head.weight'
+export const HEAD_BIAS = 'lm_head.bias'
 const ROPE_FACTORS = 'rope_freqs.weight'
 
 export function layerName(layer: number, name: string): string {
@@ -42,19 +43,31 @@ export function layerShapes(family: Family, config: ModelConfig): Map<string, re
     shapes.set(`${module}.weight`, [outputs, inputs])
     if (bias) shapes.set(`${module}.bias`, [outputs])
   }
-  for (const module of family.norms(config)) shapes.set(`${module}.weight`, [config.hiddenSize])
+  for (const [module, columns] of family.norms(config)) {
+    for (const part of Object.keys(family.norm.tensors)) shapes.set(`${module}.${part}`, [columns])
+  }
+  return shapes
+}
+
+/** The tensors after the layers. */
+export function headShapes(
+  family: Family,
+  { vocabularySize, hiddenSize }: ModelConfig,
+): Map<string, readonly number[]> {
+  const norm = Object.keys(family.norm.tensors).map((part) => [`${family.finalNorm}.${part}`, [hiddenSize]] as const)
+  const shapes = new Map<string, readonly number[]>(norm).set(HEAD, [vocabularySize, hiddenSize])
+  if (family.headBias) shapes.set(HEAD_BIAS, [vocabularySize])
   return shapes
 }
 
 /** Every tensor of a model under its name in transformers, in the order of a checkpoint. */
 export function tensorShapes(family: Family, config: ModelConfig): Map<string, readonly number[]> {
-  const table = [config.vocabularySize, config.hiddenSize]
-  const shapes = new Map<string, readonly number[]>([[EMBEDDING, table]])
+  const shapes = new Map<string, readonly number[]>([[EMBEDDING, [config.vocabularySize, config.hiddenSize]]])
   for (let layer = 0; layer < config.layers; layer++) {
     for (const [name, shape] of layerShapes(family, config)) shapes.set(layerName(layer, name), shape)
   }
-  shapes.set(FINAL_NORM, [config.hiddenSize])
-  if (!config.tiedHead) shapes.set(HEAD, table)
+  for (const [name, shape] of headShapes(family, config)) shapes.set(name, shape)
+  if (config.tiedHead) shapes.delete(HEAD)
   return shapes
 }
 
@@ -68,7 +81,8 @@ function isIdle(name: string, config: ModelConfig): boolean {
  * @throws InputError naming a tensor that is missing, of another shape, or not part of the architecture.
  */
 export function loadWeights(source: TensorSource, family: Family, config: ModelConfig): ModelWeights {
-  const shapes = tensorShapes(family, config).set(ROPE_FACTORS, [config.headSize / 2])
+  const rope = config.kinds.map((kind) => kind.rope).find((own) => own !== null)
+  const shapes = tensorShapes(family, config).set(ROPE_FACTORS, [(rope?.size ?? 0) / 2])
   for (const name of source.names) {
     if (!shapes.has(name) && !isIdle(name, config)) {
       throw new InputError({ file: source.path }, `tensors of a ${config.family} model only`, `'${name}'`)
@@ -93,8 +107,12 @@ export function loadWeights(source: TensorSource, family: Family, config: ModelC
   return {
     embedding,
     layers,
-    norm: read(FINAL_NORM),
-    head: config.tiedHead ? embedding : read(HEAD),
+    head: Object.fromEntries(
+      [...headShapes(family, config).keys()].map((name) => [
+        name,
+        name === HEAD && config.tiedHead ? embedding : read(name),
+      ]),
+    ),
     ...(source.names.has(ROPE_FACTORS) && { ropeFactors: read(ROPE_FACTORS).data }),
   }
 }
@@ -105,8 +123,9 @@ export function namedWeights<T>(weights: PerWeight<T>): Map<string, T> {
   weights.layers.forEach((tensors, layer) => {
     for (const [name, tensor] of Object.entries(tensors)) named.set(layerName(layer, name), tensor)
   })
-  named.set(FINAL_NORM, weights.norm)
-  if (weights.head !== weights.embedding) named.set(HEAD, weights.head)
+  for (const [name, tensor] of Object.entries(weights.head)) {
+    if (tensor !== weights.embedding) named.set(name, tensor)
+  }
   return named
 }
 

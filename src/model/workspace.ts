@@ -25,7 +25,7 @@ export function makeWorkspace(backend: Backend): Workspace {
   }
 }
 
-/** Adds numbers to a buffer. */
-export function addInto(total: FloatArray, part: FloatArray): void {
-  for (let at = 0; at < part.length; at++) total[at] += part[at]
+/** Adds numbers to a buffer, multiplied by `scale`. */
+export function addInto(total: FloatArray, part: FloatArray, scale = 1): void {
+  for (let at = 0; at < part.length; at++) total[at] += scale * part[at]
 }

@@ -172,8 +172,9 @@ describe('how a completion ends', () => {
 })
 
 test.each([0, 1])('weights that are no numbers are named, temperature %i', async (temperature) => {
-  const norm = { ...weights.norm, data: weights.norm.data.map(() => Number.NaN) }
-  const decoder = await openDecoder(makeMachine(ortBackend({ threads: 1 }), config, { ...weights, norm }))
+  const { data, shape } = weights.head['model.norm.weight']
+  const head = { ...weights.head, 'model.norm.weight': { data: data.map(() => Number.NaN), shape } }
+  const decoder = await openDecoder(makeMachine(ortBackend({ threads: 1 }), config, { ...weights, head }))
   const broken = localGenerator({ ...policy, decoder }, 2)
   await expect(generate([asked('2+3')], { ...plain, temperature }, 2, broken)).rejects.toThrow(/tiny: .*2\+3.*NaN/)
   await decoder.dispose()

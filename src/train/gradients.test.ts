@@ -40,21 +40,25 @@ interface Case {
 const folder = mkdtempSync(join(tmpdir(), 'stepdpo-gradients-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
+function groupsOf({ pairs }: Reference): EncodedGroup[] {
+  return pairs.map(({ prompt_ids, chosen_ids, rejected_ids }, at) => ({
+    problem: String(at),
+    prefix: [prompt_ids],
+    members: [chosen_ids, rejected_ids],
+    pairs: [{ chosen: 0, rejected: 1, weight: 1 }],
+  }))
+}
+
 const reference = oracleJson<Reference>('dpo/llama/reference.json')
-const groups: EncodedGroup[] = reference.pairs.map(({ prompt_ids, chosen_ids, rejected_ids }, at) => ({
-  problem: String(at),
-  prefix: [prompt_ids],
-  members: [chosen_ids, rejected_ids],
-  pairs: [{ chosen: 0, rejected: 1, weight: 1 }],
-}))
+const groups = groupsOf(reference)
 
 const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 }
 
-/** The model and adapter of the oracle. */
-function startPolicy(keeping: 'products' | 'inputs') {
-  const { config, weights } = loadModel(oraclePath('models/llama'))
+/** A model and adapter of the oracle. */
+function startPolicy(keeping: 'products' | 'inputs', model = 'llama') {
+  const { config, weights } = loadModel(oraclePath(`models/${model}`))
   const machine = makeMachine(ortBackend({ threads: 2 }), config, weights)
-  const learner = adapterLearner(machine, loadAdapter(oraclePath('dpo/llama/adapter'), config))
+  const learner = adapterLearner(machine, loadAdapter(oraclePath(`dpo/${model}/adapter`), config))
   return { machine, learner, reference: machine, cache: freshCache(), keeping, weights }
 }
 
@@ -79,8 +83,8 @@ function objectiveOf(packing: 'tree' | 'none', name = 'sigmoid'): PackedObjectiv
 }
 
 /** The largest relative error of the gradients of what learns. */
-function gradientError(learner: Learner, name: string): number {
-  const expected = oracleTensors(`dpo/llama/gradients/${name}.safetensors`)
+function gradientError(learner: Learner, name: string, model = 'llama'): number {
+  const expected = oracleTensors(`dpo/${model}/gradients/${name}.safetensors`)
   expect(learner.parameters.map((parameter) => parameter.name).sort()).toEqual([...expected.keys()].sort())
   return Math.max(
     ...learner.parameters.map(({ name, gradient }) => relativeError(gradient, expected.get(name)?.data ?? [])),
@@ -107,6 +111,21 @@ test.each([
     await policy.machine.dispose()
   },
 )
+
+test.each(['qwen2', 'phi'])('%s: loss, metrics and LoRA gradients are those of TRL to 1e-4', async (model) => {
+  const own = oracleJson<Reference>(`dpo/${model}/reference.json`)
+  const policy = startPolicy('products', model)
+  const objective = { ...objectiveOf('tree'), beta: own.beta }
+  const { metrics } = await accumulateGradient(policy, objective, [groupsOf(own)], '')
+  const { loss, metrics: expected } = own.cases.sigmoid
+  expect(Math.abs(metrics['loss'] / loss - 1)).toBeLessThan(1e-4)
+  for (const [name, value] of Object.entries(expected)) {
+    expect(Math.abs(metrics[name] - value), name).toBeLessThanOrEqual(1e-4 * Math.max(1, Math.abs(value)))
+  }
+  expect(gradientError(policy.learner, 'sigmoid', model)).toBeLessThan(1e-4)
+  policy.cache.close()
+  await policy.machine.dispose()
+})
 
 const names = Object.keys(reference.cases)
 

@@ -1,0 +1,130 @@
+/** config.json of every family: what is read of it, in old names and new, and what is refused. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { UserError } from '../base/errors.ts'
+import { parseModelConfig } from './families.ts'
+import { initialModel } from './initial.ts'
+import { namedWeights } from './weights.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'stepdpo-families-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const sizes = {
+  vocab_size: 20,
+  hidden_size: 16,
+  intermediate_size: 24,
+  num_hidden_layers: 6,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  head_dim: 8,
+}
+const parse = (fields: Readonly<Record<string, unknown>>) => parseModelConfig({ ...sizes, ...fields }, 'config.json')
+
+/** Of each layer, its window and the base of its rotary positions, null where it has none. */
+function layersOf(fields: Readonly<Record<string, unknown>>) {
+  const { kinds, kindOf } = parse(fields)
+  return kindOf.map((kind) => [kinds[kind].window, kinds[kind].rope?.theta ?? null])
+}
+
+const times = <T>(count: number, value: T): T[] => Array.from({ length: count }, () => value)
+
+test('layers of Qwen slide from max_window_layers on where any may, or as layer_types says', () => {
+  const sliding = { use_sliding_window: true, sliding_window: 7, max_window_layers: 4 }
+  const seen = (window: number | null) => [window, 10000]
+  for (const model_type of ['qwen2', 'qwen3']) {
+    expect(layersOf({ model_type, ...sliding, use_sliding_window: false })).toEqual(times(6, seen(null)))
+    expect(layersOf({ model_type, ...sliding })).toEqual([...times(4, seen(null)), ...times(2, seen(7))])
+    const layer_types = ['sliding_attention', ...times(5, 'full_attention')]
+    expect(layersOf({ model_type, ...sliding, layer_types })).toEqual([seen(7), ...times(5, seen(null))])
+    const without = { model_type, ...sliding, use_sliding_window: false, layer_types }
+    expect(() => parse(without)).toThrow('layers of type sliding_attention need sliding_window, found none')
+    expect(() => parse({ model_type, layer_types: ['full_attention'] })).toThrow('expected 6 layer_types, found 1')
+    expect(() => parse({ model_type, layer_types: times(6, 'chunked') })).toThrow('a layer type "chunked"')
+  }
+})
+
+test('every fourth layer of SmolLM3 has no rotary positions unless it is said otherwise, and only these slide', () => {
+  const [turned, plain] = [
+    [null, 2e6],
+    [null, null],
+  ]
+  const smollm3 = { model_type: 'smollm3' }
+  expect(layersOf(smollm3)).toEqual([turned, turned, turned, plain, turned, turned])
+  expect(layersOf({ ...smollm3, no_rope_layer_interval: 2 })).toEqual([turned, plain, turned, plain, turned, plain])
+  expect(layersOf({ ...smollm3, no_rope_layers: [0, 1, 1, 1, 1, 0] })).toEqual([plain, ...times(4, turned), plain])
+  const sliding = { ...smollm3, use_sliding_window: true, sliding_window: 5 }
+  expect(layersOf(sliding)).toEqual([turned, turned, turned, [5, null], turned, turned])
+})
+
+test('Gemma 3 in the names of transformers 4 is what it is in those of 5', () => {
+  const gemma = { model_type: 'gemma3_text', sliding_window: 9, query_pre_attn_scalar: 4 }
+  const old = parse({
+    ...gemma,
+    sliding_window_pattern: 3,
+    rope_theta: 500,
+    rope_local_base_freq: 50,
+    rope_scaling: { rope_type: 'linear', factor: 8 },
+  })
+  const local = ['sliding_attention', 'sliding_attention', 'full_attention']
+  const now = parse({
+    ...gemma,
+    layer_types: [...local, ...local],
+    rope_parameters: {
+      full_attention: { rope_type: 'linear', factor: 8, rope_theta: 500 },
+      sliding_attention: { rope_type: 'default', rope_theta: 50 },
+    },
+  })
+  expect(old).toEqual(now)
+  expect(old.kindOf).toEqual([0, 0, 1, 0, 0, 1])
+  expect(old).toMatchObject({ attentionScale: 0.5, embeddingScale: 4, tiedHead: true })
+  expect(old.kinds).toMatchObject([
+    { window: 9, rope: { theta: 50, scaling: { kind: 'none' }, size: 8 } },
+    { window: null, rope: { theta: 500, scaling: { kind: 'linear', factor: 8 } } },
+  ])
+})
+
+test('Phi turns the part of a head that its configuration names in either place, half where in none', () => {
+  const sizeOf = (fields: object) => parse({ model_type: 'phi', head_dim: 20, ...fields }).kinds[0].rope?.size
+  expect(sizeOf({})).toBe(10)
+  expect(sizeOf({ partial_rotary_factor: 0.4 })).toBe(8)
+  expect(sizeOf({ rope_parameters: { partial_rotary_factor: 0.2 } })).toBe(4)
+  expect(() => sizeOf({ partial_rotary_factor: 0.25 })).toThrow(
+    'an even number of rotary dimensions in a head, found 5',
+  )
+})
+
+test.each<[string, object, string]>([
+  ['phi3', { rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [2] } }, "rope type 'longrope' is not"],
+  ['phi3', { rope_scaling: { type: 'su' } }, "rope type 'su' is not supported"],
+  ['phi', { qk_layernorm: true }, 'qk_layernorm true is not supported, expected false'],
+  ['phi', { hidden_act: 'gelu' }, 'hidden_act "gelu" is not supported, expected "gelu_new" or'],
+  ['llama', { hidden_act: 'gelu' }, 'hidden_act "gelu" is not supported, expected "silu"'],
+  ['gemma3_text', { final_logit_softcapping: 30 }, 'final_logit_softcapping 30 is not supported, expected null'],
+  ['gemma3_text', { attn_logit_softcapping: 50 }, 'attn_logit_softcapping 50 is not supported'],
+  ['gemma3_text', { use_bidirectional_attention: true }, 'use_bidirectional_attention true is not supported'],
+  [
+    'gemma3',
+    {},
+    "'gemma3' is not supported; supported are llama, mistral, qwen2, qwen3, phi, phi3, smollm3, gemma3_text",
+  ],
+  ['qwen3', { head_dim: undefined }, 'head_dim'],
+  ['llama', { num_hidden_layers: 1e9 }, 'num_hidden_layers'],
+  ['constructor', {}, "model_type 'constructor' is not supported"],
+])('%s with %j is refused', (model_type, fields, message) => {
+  expect(() => parse({ model_type, ...fields })).toThrow(UserError)
+  expect(() => parse({ model_type, ...fields })).toThrow(message)
+})
+
+test.each(['qwen2', 'phi', 'gemma3_text'])('a new %s model has norms that only scale, and biases of zeros', (name) => {
+  writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...sizes, model_type: name, num_hidden_layers: 1 }))
+  const named = namedWeights(initialModel(folder, 1).weights)
+  const flat = (tensor: string, value: number) => expect(new Set(named.get(tensor)?.data)).toEqual(new Set([value]))
+  for (const tensor of named.keys()) {
+    if (tensor.endsWith('norm.weight')) flat(tensor, name === 'gemma3_text' ? 0 : 1)
+    if (tensor.endsWith('.bias')) flat(tensor, 0)
+  }
+  expect(named.has('lm_head.bias')).toBe(name === 'phi')
+  expect(named.has('model.layers.0.self_attn.q_proj.bias')).toBe(name !== 'gemma3_text')
+})
