@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { convertSchema, inspectSchema, scoreSchema } from '../src/recipe/command-settings.ts'
 import { trainSchema } from '../src/recipe/config.ts'
 import { generateSchema } from '../src/recipe/generate-settings.ts'
+import { downloadSchema, pushSchema } from '../src/recipe/hub-settings.ts'
 import { packageVersion } from '../src/recipe/version.ts'
 import { loadTokenizer } from '../src/text/tokenizer.ts'
 import { listCheckpoints } from '../src/train/checkpoint.ts'
@@ -495,6 +496,8 @@ describe.concurrent('help', () => {
     [['generate'], generateSchema],
     [['data', 'inspect'], inspectSchema],
     [['data', 'convert'], convertSchema],
+    [['download'], downloadSchema],
+    [['push'], pushSchema],
   ] as const
 
   test.concurrent.each(commands)('of %j lists every setting', async (words, schema) => {

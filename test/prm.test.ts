@@ -52,7 +52,7 @@ const prm = {
 } as const satisfies Partial<TrainInput>
 
 async function judged(path: string, solutions: readonly { problem: string; steps: readonly string[] }[]) {
-  const { judge, close } = openLocalJudge(path, 1)
+  const { judge, close } = await openLocalJudge(path, { threads: 1 })
   const verdicts: StepVerdict[] = []
   for (const solution of solutions) verdicts.push(...(await judge.judge(solution, never)).steps)
   await close()
@@ -215,12 +215,12 @@ describe('the rewards of a trained policy', async () => {
     if (!('steps' in first && 'steps' in twice)) throw new Error('no steps')
     expect(twice.steps[1].cumulative).toBeCloseTo(2 * first.steps[1].cumulative, 9)
     await expect(collect(path, { adapter: undefined })).rejects.toThrow('is a whole model')
-    expect(() => openImplicitJudge(site.model, 1)).toThrow('expected the folder of an adapter')
+    await expect(openImplicitJudge(site.model, { threads: 1 })).rejects.toThrow('expected the folder of an adapter')
   })
 
   test('as a judge are σ(reward), under a name that says policy and β', async () => {
     if (!('steps' in first)) throw new Error('no steps')
-    const { judge, close } = openImplicitJudge(adapter, 1)
+    const { judge, close } = await openImplicitJudge(adapter, { threads: 1 })
     const { steps } = await judge.judge(solution, never)
     await close()
     expect(judge.name).toMatch(/^implicit:.*policy@[0-9a-f]{12} beta 0\.25$/)

@@ -20,6 +20,11 @@ export interface Lock {
   release(): void
 }
 
+/** A living process holds the folder: some can wait for it. */
+export class InUseError extends UserError {
+  override name = 'InUseError'
+}
+
 /** Field 22 of /proc/PID/stat, or `ended` for one that only waits to be buried; empty where there is no such file. */
 function processBegun(pid: number): string {
   try {
@@ -87,7 +92,7 @@ function removeOwner(path: string, owner: Owner): void {
 
 /**
  * Takes `folder` for this process.
- * @throws UserError naming the owner where a living process holds it.
+ * @throws InUseError naming the owner where a living process holds it.
  */
 export function lockFolder(folder: string): Lock {
   const path = join(folder, 'run.lock')
@@ -103,7 +108,7 @@ export function lockFolder(folder: string): Lock {
     const owner = readOwner(path)
     if (owner === undefined) continue
     if (isAlive(owner)) {
-      throw new UserError(
+      throw new InUseError(
         `${folder} is in use by process ${owner.pid} on ${owner.host}: ` +
           `wait for it, choose another --output_dir, or remove ${path} if that process is not a stepdpo run`,
       )

@@ -3,17 +3,12 @@ import type { Command } from 'commander'
 import { convertSchema, inspectSchema } from '../recipe/command-settings.ts'
 import { conversionJson, conversionLines } from './conversion.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { inspectionJson, inspectionLines } from './inspection.ts'
 import { parseSettings } from './parse-settings.ts'
+import { withPlaces } from './places.ts'
 import { readConfig } from './read-config.ts'
 import { wantsColours } from './terminal.ts'
-
-/** `data inspect PATH --flag …`, `data convert PATH --flag …`: the path may stand without its flag. */
-function withPath(args: readonly string[]): readonly string[] {
-  const [first, ...others] = args
-  const isPath = first !== undefined && !first.startsWith('--') && !/^\w+=/.test(first)
-  return isPath ? ['--dataset_path', first, ...others] : args
-}
 
 export function addDataCommand(program: Command): void {
   const data = program.command('data').description('look at data sets, convert them')
@@ -27,7 +22,9 @@ function addInspectCommand(data: Command): void {
     .usage('PATH [options]')
     .description('format, counts, lengths, drops by reason, end-of-turn audit and rendered examples of a data set')
   addFlags(command, inspectSchema).action(async () => {
-    const settings = parseSettings(inspectSchema, withPath(command.args), readConfig(command.opts()['config']))
+    const settings = await fetchNames(
+      parseSettings(inspectSchema, withPlaces(command.args, ['dataset_path']), readConfig(command.opts()['config'])),
+    )
     const { inspect } = await import('../recipe/inspect.ts')
     const inspection = await inspect(settings)
     if (settings.json) {
@@ -49,7 +46,9 @@ function addConvertCommand(data: Command): void {
     .usage('PATH --to NAME --output_path FILE [options]')
     .description('the pairs or completions of a data set as rows of other trainers')
   addFlags(command, convertSchema).action(async () => {
-    const settings = parseSettings(convertSchema, withPath(command.args), readConfig(command.opts()['config']))
+    const settings = await fetchNames(
+      parseSettings(convertSchema, withPlaces(command.args, ['dataset_path']), readConfig(command.opts()['config'])),
+    )
     const { convert } = await import('../recipe/convert.ts')
     const conversion = await convert(settings)
     const lines = settings.json ? [conversionJson(conversion)] : conversionLines(conversion, settings)

@@ -34,8 +34,10 @@ export function addDoctorCommand(program: Command): void {
     .description('show what is there to work with, what is missing, and how to get it')
   addFlags(command, doctorSchema).action(async () => {
     const settings = parseSettings(doctorSchema, command.args, readConfig(command.opts()['config']))
+    const { cachedModel } = await import('../recipe/hub-names.ts')
+    const base_model = settings.base_model && (cachedModel(settings.base_model, process.env) ?? settings.base_model)
     const { examine } = await import('../recipe/doctor.ts')
-    const checks = await examine(settings, process.env)
+    const checks = await examine({ ...settings, base_model }, process.env)
     const failed = checks.filter(({ state }) => state === 'failed')
     const colours = process.stdout.isTTY && wantsColours(process.env)
     const lines = settings.json ? [JSON.stringify({ ok: failed.length === 0, checks })] : doctorLines(checks, colours)

@@ -4,6 +4,7 @@ import { evalSchema } from '../recipe/eval-settings.ts'
 import { evalJudgeSchema } from '../recipe/judge-settings.ts'
 import { evaluationLines } from './evaluation-lines.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { showJudging } from './judge-run.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
@@ -13,7 +14,7 @@ import { printableText } from './width.ts'
 export function addEvalCommand(program: Command): void {
   const command = program.command('eval').description('solve problems with a model, and compare it with another')
   addFlags(command, evalSchema).action(async () => {
-    const settings = parseSettings(evalSchema, command.args, readConfig(command.opts()['config']))
+    const settings = await fetchNames(parseSettings(evalSchema, command.args, readConfig(command.opts()['config'])))
     const { evaluate } = await import('../recipe/eval.ts')
     const evaluation = await showStages((world) => evaluate(settings, world), settings)
     if (evaluation === undefined) return
@@ -32,7 +33,9 @@ function addJudgeBenchmark(program: Command): void {
     .aliases(['prmbench', 'judge'])
     .description('measure a judge on labelled steps: ProcessBench, PRMBench, MR-GSM8K, BIG-Bench-Mistake, PRM800K')
   addFlags(command, evalJudgeSchema).action(async () => {
-    const settings = parseSettings(evalJudgeSchema, command.args, readConfig(command.opts()['config']))
+    const settings = await fetchNames(
+      parseSettings(evalJudgeSchema, command.args, readConfig(command.opts()['config'])),
+    )
     const { evalJudge } = await import('../recipe/eval-judge.ts')
     const evaluation = await showJudging((world) => evalJudge(settings, world), settings)
     if (evaluation === undefined) return

@@ -4,6 +4,7 @@ import { UsageError } from '../base/errors.ts'
 import { type GenerateSettings, generateSchema } from '../recipe/generate-settings.ts'
 import { systemWorld } from '../recipe/world.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
 import { showStages } from './stage-lines.ts'
@@ -14,7 +15,7 @@ export function addGenerateCommand(program: Command): void {
     .command('generate')
     .description('sample step-by-step solutions of questions, or answer one --prompt')
   addFlags(command, generateSchema).action(async () => {
-    const settings = parseSettings(generateSchema, command.args, readConfig(command.opts()['config']))
+    const settings = await fetchNames(parseSettings(generateSchema, command.args, readConfig(command.opts()['config'])))
     const { dataset_path, prompt } = settings
     if ((dataset_path === undefined) === (prompt === undefined)) {
       throw new UsageError('say --dataset_path FILE for many prompts, or --prompt TEXT for one')

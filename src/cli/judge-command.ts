@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { judgeSchema } from '../recipe/judge-settings.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { showJudging } from './judge-run.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
@@ -11,7 +12,7 @@ export function addJudgeCommand(program: Command): void {
     .command('judge')
     .description('have a language model, a local model or a rule score every step of solutions')
   addFlags(command, judgeSchema).action(async () => {
-    const settings = parseSettings(judgeSchema, command.args, readConfig(command.opts()['config']))
+    const settings = await fetchNames(parseSettings(judgeSchema, command.args, readConfig(command.opts()['config'])))
     const { judgeFile } = await import('../recipe/judge.ts')
     await showJudging((world) => judgeFile(settings, world), settings)
   })

@@ -5,11 +5,13 @@ import { packageVersion } from '../recipe/version.ts'
 import { addCheckAdapterCommand, addMergeCommand, addModelfileCommand } from './adapter-commands.ts'
 import { addDataCommand } from './data-command.ts'
 import { addDoctorCommand } from './doctor-command.ts'
+import { addDownloadCommand } from './download-command.ts'
 import { addEvalCommand } from './eval-command.ts'
 import { throwUsageErrors } from './flags.ts'
 import { addGenerateCommand } from './generate-command.ts'
 import { addJudgeCommand } from './judge-command.ts'
 import { addPairsCommand } from './pairs-command.ts'
+import { addPushCommand } from './push-command.ts'
 import { addRunCommand } from './run-command.ts'
 import { addScoreCommand } from './score-command.ts'
 import { stopWithReader } from './signals.ts'
@@ -37,6 +39,8 @@ function makeProgram(): Command {
     addMergeCommand,
     addCheckAdapterCommand,
     addModelfileCommand,
+    addDownloadCommand,
+    addPushCommand,
     addDoctorCommand,
   ])
     addCommand(program)

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { pairsSchema } from '../recipe/pairs-settings.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
 import { showStages } from './stage-lines.ts'
@@ -11,7 +12,7 @@ export function addPairsCommand(program: Command): void {
     .command('pairs')
     .description('judge rollouts, find first errors and better steps, and write preference pairs')
   addFlags(command, pairsSchema).action(async () => {
-    const settings = parseSettings(pairsSchema, command.args, readConfig(command.opts()['config']))
+    const settings = await fetchNames(parseSettings(pairsSchema, command.args, readConfig(command.opts()['config'])))
     const { makePairs } = await import('../recipe/pairs.ts')
     await showStages((world) => makePairs(settings, world), settings)
   })

@@ -8,6 +8,7 @@ import { type RunSettings, runSchema } from '../recipe/run-settings.ts'
 import { systemWorld } from '../recipe/world.ts'
 import { evaluationLines } from './evaluation-lines.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
 import { INTERRUPTED, stopOnSignals } from './signals.ts'
@@ -20,7 +21,7 @@ export function addRunCommand(program: Command): void {
     .command('run')
     .description('the whole loop: sample, judge, pair, train, evaluate; again with --rounds')
   addFlags(command, runSchema).action(async () => {
-    const settings = parseSettings(runSchema, command.args, readConfig(command.opts()['config']))
+    const settings = await fetchNames(parseSettings(runSchema, command.args, readConfig(command.opts()['config'])))
     await runAndShow(settings)
   })
 }

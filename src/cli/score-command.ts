@@ -5,6 +5,7 @@ import { type ScoreSettings, scoreSchema } from '../recipe/command-settings.ts'
 import type { RewardedRow } from '../recipe/implicit.ts'
 import type { ScoredRow } from '../recipe/score.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
 
@@ -48,7 +49,7 @@ export function addScoreCommand(program: Command): void {
       'write the log-probabilities of the tokens of completions, or rewards of steps, a JSON line for each row',
     )
   addFlags(command, scoreSchema).action(async () => {
-    const settings = parseSettings(scoreSchema, command.args, readConfig(command.opts()['config']))
+    const settings = await fetchNames(parseSettings(scoreSchema, command.args, readConfig(command.opts()['config'])))
     const rows = await scoresOf(settings)
     const output = openOutput(settings.output_path)
     let count = 0

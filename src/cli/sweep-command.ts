@@ -5,6 +5,7 @@ import { type SweepSettings, sweepNames, sweepSchema, sweptSetting } from '../re
 import { flattenSweep } from '../recipe/sweep-yaml.ts'
 import { systemWorld } from '../recipe/world.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
 import { INTERRUPTED, stopOnSignals } from './signals.ts'
@@ -18,7 +19,7 @@ export function addSweepCommand(program: Command): void {
     .description('train at every point of a grid of settings, on one budget and the same data, and rank them')
   addFlags(command, sweepSchema).action(async () => {
     const yaml = readConfig(command.opts()['config'])
-    const settings = parseSettings(sweepSchema, command.args, yaml && flattenSweep(yaml))
+    const settings = await fetchNames(parseSettings(sweepSchema, command.args, yaml && flattenSweep(yaml)))
     suggestNames(settings.sweep)
     await runSweep(settings)
   })

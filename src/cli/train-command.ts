@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { type TrainSettings, trainSchema } from '../recipe/config.ts'
 import { systemWorld } from '../recipe/world.ts'
 import { addFlags } from './flags.ts'
+import { fetchNames } from './hub-view.ts'
 import { parseSettings } from './parse-settings.ts'
 import { readConfig } from './read-config.ts'
 import { askPerson, isStageEvent } from './run-command.ts'
@@ -18,7 +19,7 @@ export function addTrainCommand(program: Command): void {
     .command('train')
     .description('train a model on step preferences (Step-DPO), with LoRA or all its weights')
   addFlags(command, trainSchema).action(async () => {
-    const settings = parseSettings(trainSchema, command.args, readConfig(command.opts()['config']))
+    const settings = await fetchNames(parseSettings(trainSchema, command.args, readConfig(command.opts()['config'])))
     await runTrain(settings)
   })
 }

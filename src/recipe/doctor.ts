@@ -2,19 +2,23 @@
 import { execFile } from 'node:child_process'
 import { messageOf, UserError } from '../base/errors.ts'
 import { elementCount } from '../engine/dims.ts'
-import { builtProviders, probeProvider, runtimeVersion } from '../engine/probe.ts'
+import { runtimeVersion } from '../engine/probe.ts'
 import { families } from '../model/families.ts'
 import { loadConfig } from '../model/load.ts'
 import { openWeights } from '../model/tensor-source.ts'
 import { tensorShapes } from '../model/weights.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
+import { DEVICE_FIXES, deviceProblem } from './device.ts'
+import { devices } from './device-settings.ts'
 import { machineChecks, usableMemory } from './doctor-machine.ts'
 import type { Check, DoctorSettings } from './doctor-settings.ts'
+import { installCuda } from './install-cuda.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Looks at everything. What is tried is really run; nothing is sent unless `online`. */
 export async function examine(settings: DoctorSettings, environment: Environment): Promise<Check[]> {
+  if (settings.install_cuda) await installCuda()
   return [
     ...machineChecks(environment),
     ...(await engineChecks()),
@@ -25,27 +29,17 @@ export async function examine(settings: DoctorSettings, environment: Environment
   ]
 }
 
-/** How to get what the package does not bring. Training and decoding use the processor. */
-const PROVIDER_FIXES: Readonly<Record<string, string>> = {
-  webgpu: 'needs a graphics driver with Vulkan, Metal or Direct3D 12; nothing in this version computes on it',
-  cuda:
-    'needs an NVIDIA driver, CUDA 12, cuDNN 9, and `node node_modules/onnxruntime-node/script/install ' +
-    '--onnxruntime-node-install=true`; nothing in this version computes on it',
-}
-
 async function engineChecks(): Promise<Check[]> {
   const version: Check = { area: 'engine', name: 'onnxruntime', state: 'ok', value: runtimeVersion() }
-  const built = builtProviders()
-  const providers = ['cpu', ...Object.keys(PROVIDER_FIXES)]
-  const found = await Promise.all(
-    providers.map(async (name) => (built.includes(name) ? probeProvider(name) : 'the package is built without it')),
-  )
-  const checks = providers.map((name, at): Check => {
+  const found = await Promise.all(devices.map(deviceProblem))
+  const checks = devices.map((name, at): Check => {
     const problem = found[at]
-    const own = { area: 'engine', name: `provider ${name}` } as const
+    const own = { area: 'engine', name: `device ${name}` } as const
     if (problem === undefined) return { ...own, state: 'ok', value: 'a small session computes right' }
     const fix =
-      PROVIDER_FIXES[name] ?? 'install the package again: npm ci (or npm install -g --ignore-scripts stepwise-dpo)'
+      name === 'cpu'
+        ? 'install the package again: npm ci (or npm install -g --ignore-scripts stepwise-dpo)'
+        : DEVICE_FIXES[name]
     return { ...own, state: name === 'cpu' ? 'failed' : 'absent', value: problem, fix }
   })
   return [version, ...checks]

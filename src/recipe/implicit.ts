@@ -11,6 +11,7 @@ import type { Prompt } from '../data/records.ts'
 import { readRows } from '../data/rows.ts'
 import { type Bad, isColumns } from '../data/schema.ts'
 import { scoreRow as completionsOf } from '../data/score-row.ts'
+import { hubTitle } from '../interop/hub-name.ts'
 import { type ImplicitModel, type ImplicitReward, implicitJudge, implicitRewards } from '../judge/implicit.ts'
 import { framedProblem, problemFrame } from '../judge/problem-frame.ts'
 import { readJsonFile } from '../model/load.ts'
@@ -18,6 +19,7 @@ import { weightLayers } from '../model/pass.ts'
 import { parseSplitter, type Splitter, splitSteps } from '../text/steps.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { ScoreSettings } from './command-settings.ts'
+import type { Place } from './device.ts'
 import { fingerprintOf, type LocalPath, locateModel, type OpenJudge } from './local-model.ts'
 import { openModel } from './score.ts'
 
@@ -41,23 +43,24 @@ interface OpenImplicit extends ImplicitModel {
   dispose(): Promise<void>
 }
 
-interface Pairing extends LocalPath {
+interface Pairing extends LocalPath, Place {
   /** Default: the base model without the adapter. */
   readonly reference_model?: string
   readonly beta?: number
-  readonly threads?: number
 }
 
 /** @throws UserError where nothing says what the policy was trained from. */
-function openImplicit({ reference_model, beta, threads, ...place }: Pairing): OpenImplicit {
+async function openImplicit({ reference_model, beta, ...place }: Pairing): Promise<OpenImplicit> {
   if (place.adapter === undefined && reference_model === undefined) {
     throw new UserError(
       `${place.base_model} is a whole model: name the adapter, or what it was trained from as --reference_model`,
     )
   }
   const written = recordedSettings(place)
-  const policy = openModel({ ...place, threads })
-  const other = reference_model === undefined ? undefined : openModel({ base_model: reference_model, threads })
+  const policy = await openModel(place)
+  const { threads, device } = place
+  const other =
+    reference_model === undefined ? undefined : await openModel({ base_model: reference_model, threads, device })
   return {
     policy,
     reference: other ?? { machine: policy.machine, layers: weightLayers(policy.machine) },
@@ -122,11 +125,11 @@ export type RewardedRow = { readonly line: number } & (
  * @throws InputError for the first bad row where `strict`; UserError for a file, model or adapter that cannot be used.
  */
 export async function* scoreImplicitly(settings: ScoreSettings): AsyncGenerator<RewardedRow> {
-  const { base_model, adapter, reference_model, beta, threads } = settings
+  const { base_model, adapter, reference_model, beta, threads, device } = settings
   const file = findDataFile(settings.dataset_path)
   const splitter = parseSplitter(settings.splitter)
   const tokenizer = loadTokenizer(base_model)
-  const model = openImplicit({ base_model, adapter, reference_model, beta, threads })
+  const model = await openImplicit({ base_model, adapter, reference_model, beta, threads, device })
   const separator = settings.step_separator ?? model.separator
   try {
     for await (const row of readRows(file)) {
@@ -157,15 +160,15 @@ async function rewardsOf(model: ImplicitModel, { prompt, steps }: WrittenSolutio
  * @param path an adapter's folder; its base model is the reference.
  * @throws UserError for a whole model, and for what is missing.
  */
-export function openImplicitJudge(path: string, threads: number | undefined): OpenJudge {
+export async function openImplicitJudge(path: string, { threads, device }: Place): Promise<OpenJudge> {
   const place = locateModel(path)
   if (place.adapter === undefined) {
     throw new UserError(`implicit:${path}: expected the folder of an adapter, whose base model is the reference`)
   }
   const tokenizer = loadTokenizer(place.base_model)
   const promptOf = framedProblem(problemFrame(tokenizer), tokenizer)
-  const model = openImplicit({ ...place, threads })
-  const name = `implicit:${path} policy@${fingerprintOf(place).slice(0, 12)} beta ${model.beta}`
+  const model = await openImplicit({ ...place, threads, device })
+  const name = `implicit:${hubTitle(path) ?? path} policy@${fingerprintOf(place).slice(0, 12)} beta ${model.beta}`
   const judge = implicitJudge(name, model, ({ problem, steps }) => ({
     prompt: promptOf(problem),
     steps: writeSteps(steps, model.separator).map(({ written }) => tokenizer.encodeContinuation(written)),

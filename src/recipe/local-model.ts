@@ -3,13 +3,16 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { InputError, UserError } from '../base/errors.ts'
 import { sha256 } from '../base/hash.ts'
+import { hubTitle } from '../interop/hub-name.ts'
 import { type LocalQuestion, localJudge, localPromptVersion } from '../judge/local.ts'
 import type { StepJudge } from '../judge/port.ts'
 import { openVerdicts, PRM_FILE, verdictSchema, verdictTree } from '../judge/verdicts.ts'
 import { ADAPTER_CONFIG } from '../model/adapter-file.ts'
 import { readJsonFile } from '../model/load.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
+import type { Place } from './device.ts'
 import { modelFingerprint } from './fingerprint.ts'
+import { cachedModel } from './hub-names.ts'
 import { openModel } from './score.ts'
 
 /** What a path stands for: a model, or an adapter with its base model. */
@@ -20,7 +23,7 @@ export interface LocalPath {
 
 /**
  * The model at a path. A PEFT folder names its base model; a name that is not absolute is looked for from where we are, then
- * from the folder.
+ * from the folder, then in the Hugging Face cache.
  * @throws UserError where that is not there.
  */
 export function locateModel(path: string): LocalPath {
@@ -36,7 +39,8 @@ export function locateModel(path: string): LocalPath {
       JSON.stringify(name),
     )
   }
-  const base = [resolve(name), resolve(path, name)].find((place) => existsSync(place))
+  const places = [resolve(name), resolve(path, name), cachedModel(name, process.env)]
+  const base = places.find((place) => place !== undefined && existsSync(place))
   if (base !== undefined) return { base_model: base, adapter: path }
   throw new UserError(
     `${path} is an adapter for ${name}, which is not there: write the path of its base model into base_model_name_or_path of ${file}`,
@@ -58,16 +62,16 @@ export interface OpenJudge {
  * The judge at a path. A folder with `stepdpo_prm.json` judges as it was taught; any other model is asked for Yes or No.
  * @throws UserError or InputError naming what is missing or wrong.
  */
-export function openLocalJudge(path: string, threads: number | undefined): OpenJudge {
+export async function openLocalJudge(path: string, { threads, device }: Place): Promise<OpenJudge> {
   const place = locateModel(path)
   const tokenizer = loadTokenizer(place.base_model)
   const taught = readVerdicts(path, tokenizer)
-  const { machine, layers } = openModel({ ...place, threads })
+  const { machine, layers } = await openModel({ ...place, threads, device })
   const name =
     taught === undefined
       ? localPromptVersion
       : `prm@${sha256(`${fingerprintOf(place)} ${taught.version}`).slice(0, 12)}`
-  const judge = localJudge(`local:${path} ${name}`, { machine, layers, tokenizer }, taught?.question)
+  const judge = localJudge(`local:${hubTitle(path) ?? path} ${name}`, { machine, layers, tokenizer }, taught?.question)
   return { judge, close: () => machine.dispose() }
 }
 

@@ -1,10 +1,12 @@
 /** @file An adapter merged into its base model, as a Hugging Face folder: the `merge` command. One tensor is in memory. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { type Bytes, writeFolderDurably, writeNew } from '../base/files.ts'
 import { elementCount } from '../engine/dims.ts'
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../engine/half.ts'
 import { companionFiles } from '../interop/companions.ts'
+import { titleOf } from '../interop/hub-name.ts'
 import { mergedCard } from '../interop/merged-card.ts'
 import { modelfileText, recogniseChat, stopTexts } from '../interop/modelfile.ts'
 import { INDEX_FILE, parseSize, planShards, type Shard, shardIndex } from '../interop/shards.ts'
@@ -12,7 +14,6 @@ import { PRM_FILE } from '../judge/verdicts.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { families } from '../model/families.ts'
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../model/half.ts'
 import { loadConfig } from '../model/load.ts'
 import { type Adapter, FACTOR_A, FACTOR_B, loraScale } from '../model/lora.ts'
 import { type Factors, mergedWeight } from '../model/merge.ts'
@@ -234,8 +235,8 @@ function otherFiles({ settings, config, json, dtype }: Work): { files: Map<strin
 function cardOf(work: Work): string {
   const { settings, adapter, dtype } = work
   return mergedCard({
-    baseModel: basename(resolve(settings.base_model)),
-    adapterName: basename(resolve(settings.adapter)),
+    baseModel: titleOf(settings.base_model),
+    adapterName: titleOf(settings.adapter),
     settings: adapter.settings,
     scale: loraScale(adapter.settings),
     dtype,

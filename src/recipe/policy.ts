@@ -1,14 +1,16 @@
 /** @file A policy that samples: a model folder with or without an adapter, opened for decoding, or a served model. */
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { basename, resolve } from 'node:path'
+import { basename } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { sha256 } from '../base/hash.ts'
 import { ortBackend } from '../engine/session.ts'
+import { titleOf } from '../interop/hub-name.ts'
 import { type ChatName, PROVIDER_NAMES, parseServedName } from '../judge/provider.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
-import { openDecoder } from '../model/decode.ts'
-import { loadModel } from '../model/load.ts'
+import { openDecoder, type Storage } from '../model/decode.ts'
+import type { Keep } from '../model/keep.ts'
+import { loadKept } from '../model/load.ts'
 import { makeMachine } from '../model/machine.ts'
 import type { Generator } from '../rollout/generator.ts'
 import { localGenerator } from '../rollout/local.ts'
@@ -31,7 +33,7 @@ export function policyName({
 }: Pick<PolicySettings, 'base_model' | 'adapter'> & Partial<Pick<PolicySettings, 'decode_dtype'>>): string {
   const parts = [base_model, ...(adapter === undefined ? [] : [adapter])]
   const hash = sha256(parts.map(modelFingerprint).join(' ')).slice(0, 12)
-  return `${parts.map((path) => basename(resolve(path))).join('+')}@${hash}${decode_dtype === 'float32' ? '' : `-${decode_dtype}`}`
+  return `${parts.map((path) => basename(titleOf(path))).join('+')}@${hash}${decode_dtype === 'float32' ? '' : `-${decode_dtype}`}`
 }
 
 /**
@@ -50,7 +52,7 @@ export function servedModel(base_model: string): ChatName | undefined {
 
 /** What people call a model or an adapter: the name of its folder, or of the served one. */
 export function shortName(path: string): string {
-  return existsSync(path) ? basename(resolve(path)) : path
+  return existsSync(path) ? basename(titleOf(path)) : path
 }
 
 /** A folder's name for what a generator makes: the generator's, where it can be one. */
@@ -71,10 +73,15 @@ export async function openPolicy(settings: PolicySettings, world: World): Promis
   return { generator: remoteGenerator(served, settings, world), dispose: async () => {} }
 }
 
+/** How the weights are loaded that are to be held so: what is rounded is rounded tensor by tensor. */
+export function keepFor(storage: Storage): Keep {
+  return storage === 'float32' ? 'stored' : storage
+}
+
 async function openLocal(settings: PolicySettings): Promise<OpenPolicy> {
   const { base_model, adapter, threads = availableParallelism(), batch_size } = settings
   const tokenizer = loadTokenizer(base_model)
-  const { config, weights } = loadModel(base_model)
+  const { config, weights } = loadKept(base_model, keepFor(settings.decode_dtype))
   const machine = makeMachine(ortBackend({ threads }), config, weights)
   const storage = settings.decode_dtype
   const options = adapter === undefined ? { storage } : { storage, adapter: loadAdapter(adapter, config) }

@@ -1,16 +1,17 @@
 /** @file What a finished run leaves: the adapter or model, the files that go with it, and its results. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { type Bytes, writeDurably } from '../base/files.ts'
 import type { Metrics } from '../data/events.ts'
 import type { RaisedAlarm } from '../eval/alarms.ts'
+import { hubTitle, titleOf } from '../interop/hub-name.ts'
 import { modelCard } from '../interop/model-card.ts'
 import { PRM_FILE, type VerdictSettings } from '../judge/verdicts.ts'
 import { adapterFiles } from '../model/adapter-file.ts'
 import type { LoadedModel } from '../model/load.ts'
 import type { Adapter } from '../model/lora.ts'
 import { safetensorsParts } from '../model/safetensors-write.ts'
-import { namedWeights } from '../model/weights.ts'
+import { float32Weights, type KeptTensor, namedWeights } from '../model/weights.ts'
 import type { TrainSettings } from './config.ts'
 import { packageVersion } from './version.ts'
 
@@ -27,10 +28,22 @@ const COMPANIONS = [
 
 /** What a run leaves. */
 export interface Learned {
-  readonly model: LoadedModel
+  readonly model: LoadedModel<KeptTensor>
   readonly adapter: Adapter | undefined
   /** Of a process reward model: how it reads solutions. */
   readonly verdicts: VerdictSettings | undefined
+}
+
+/** What is left in the folder of a run that came to its end. */
+export interface Left {
+  readonly files: ReadonlyMap<string, Bytes | Iterable<Bytes>>
+  /** The model that was trained, or that the adapter is for. */
+  readonly base: string
+  readonly isAdapter: boolean
+}
+
+export function leftOf(learned: Learned): Left {
+  return { files: learnedFiles(learned), base: learned.model.path, isAdapter: learned.adapter !== undefined }
 }
 
 /** The files of what learns: a PEFT folder's, or those of a whole model. */
@@ -40,10 +53,10 @@ export function learnedFiles({ verdicts, ...learned }: Learned): Map<string, Byt
 }
 
 function weightFiles({ model, adapter }: Pick<Learned, 'model' | 'adapter'>): Map<string, Bytes | Iterable<Bytes>> {
-  if (adapter !== undefined) return adapterFiles(adapter, model.path)
+  if (adapter !== undefined) return adapterFiles(adapter, hubTitle(model.path) ?? model.path)
   const config = { ...Object(model.json), torch_dtype: 'float32', dtype: 'float32' }
   return new Map<string, Bytes | Iterable<Bytes>>([
-    [MODEL_WEIGHTS, safetensorsParts(namedWeights(model.weights), new Map([['format', 'pt']]))],
+    [MODEL_WEIGHTS, safetensorsParts(namedWeights(float32Weights(model.weights)), new Map([['format', 'pt']]))],
     ['config.json', `${JSON.stringify(config, null, 2)}\n`],
   ])
 }
@@ -55,7 +68,7 @@ function writeJson(path: string, value: unknown): void {
 /** Results in the files that Trainer writes, and everything that makes the folder loadable by itself. */
 export function writeResults(
   folder: string,
-  learned: Learned,
+  { files, base, isAdapter }: Left,
   run: {
     readonly settings: TrainSettings
     readonly train: Metrics
@@ -67,11 +80,10 @@ export function writeResults(
     readonly picture: readonly string[]
   },
 ): void {
-  const { model, adapter } = learned
-  for (const [name, content] of learnedFiles(learned)) writeDurably(join(folder, name), content)
-  if (statSync(model.path).isDirectory()) {
+  for (const [name, content] of files) writeDurably(join(folder, name), content)
+  if (statSync(base).isDirectory()) {
     for (const name of COMPANIONS) {
-      const from = join(model.path, name)
+      const from = join(base, name)
       if (existsSync(from)) writeDurably(join(folder, name), readFileSync(from))
     }
   }
@@ -81,9 +93,9 @@ export function writeResults(
   writeJson(join(folder, 'all_results.json'), { ...run.train, ...run.evaluation })
   writeDurably(join(folder, 'trainer_state.json'), run.state)
   const card = modelCard({
-    baseModel: basename(model.path),
-    dataset: basename(run.settings.dataset_path),
-    isAdapter: adapter !== undefined,
+    baseModel: titleOf(base),
+    dataset: titleOf(run.settings.dataset_path),
+    isAdapter,
     updates: run.updates,
     settings: run.settings,
     evaluation: run.evaluation,

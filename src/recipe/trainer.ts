@@ -3,14 +3,16 @@ import { existsSync } from 'node:fs'
 import { UserError } from '../base/errors.ts'
 import type { RunEvent } from '../data/events.ts'
 import type { StageEvent } from '../data/stage-events.ts'
+import { openHub } from '../interop/hub-access.ts'
 import type { TrainInput } from './config.ts'
+import { resolveNames } from './hub-names.ts'
 import { trainOnAny } from './train-any.ts'
 import { systemWorld, type World } from './world.ts'
 
 export interface TrainerInput {
-  /** Model folder or .gguf file. */
+  /** Model folder, .gguf file, or org/name on the Hub. */
   readonly baseModel: string
-  /** A data file, or a folder with one. */
+  /** A data file, a folder with one, or org/name on the Hub. */
   readonly trainDataset: string
   readonly evalDataset?: string
   /** A judge for unlabelled data. Labelled data need none. */
@@ -27,26 +29,30 @@ export class StepwiseDPOTrainer {
     this.settings = settings
   }
 
-  /** @throws UserError where a path leads nowhere: better now than after the model was loaded. */
-  static create({
+  /**
+   * Downloads what is named on the Hub and not in its cache.
+   * @throws UserError where a path leads nowhere: better now than after the model was loaded.
+   */
+  static async create({
     baseModel,
     trainDataset,
     evalDataset,
     rewardModel,
     args = {},
   }: TrainerInput): Promise<StepwiseDPOTrainer> {
-    for (const path of [baseModel, trainDataset, ...(evalDataset === undefined ? [] : [evalDataset])]) {
-      if (!existsSync(path)) return Promise.reject(new UserError(`${path}: there is no such file or folder`))
+    const given: TrainInput = {
+      ...args,
+      base_model: baseModel,
+      dataset_path: trainDataset,
+      ...(evalDataset !== undefined && { eval_dataset_path: evalDataset }),
+      ...(rewardModel !== undefined && { reward_model: rewardModel }),
     }
-    return Promise.resolve(
-      new StepwiseDPOTrainer({
-        ...args,
-        base_model: baseModel,
-        dataset_path: trainDataset,
-        ...(evalDataset !== undefined && { eval_dataset_path: evalDataset }),
-        ...(rewardModel !== undefined && { reward_model: rewardModel }),
-      }),
-    )
+    const open = () => openHub(process.env, new AbortController().signal)
+    const settings = await resolveNames(given, { open, show: () => {}, tell: () => {} })
+    for (const path of [settings.base_model, settings.dataset_path, settings.eval_dataset_path]) {
+      if (path !== undefined && !existsSync(path)) throw new UserError(`${path}: there is no such file or folder`)
+    }
+    return new StepwiseDPOTrainer(settings)
   }
 
   /**
