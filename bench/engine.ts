@@ -3,7 +3,7 @@
  *
  * Each size of row runs in a process of its own. In turns it times the row forward and backward and, alone, every
  * product of it with its own shapes in ONNX Runtime. The ratio of a round is the time of the products alone to the time
- * of the row. The peak of memory is that before the products run alone. Set ROWS=256,512,1024, ROUNDS, THREADS.
+ * of the row. The peak of memory is that before the products run alone. Set ROWS=256,512,1024, ROUNDS, THREADS, SHAPE (shapes.ts).
  */
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
@@ -13,7 +13,7 @@ import { inChild } from './child.ts'
 import { median, peakGb, printTable, setting, showSpread, timesOf } from './measure.ts'
 import { trainingPass } from './pass.ts'
 import { aloneProgram, productsOf } from './products.ts'
-import { randomWeights, smollm2 } from './shapes.ts'
+import { randomWeights, shapeAsked } from './shapes.ts'
 
 const THREADS = setting('THREADS', availableParallelism())
 const ROUNDS = setting('ROUNDS', 5)
@@ -37,7 +37,8 @@ function repeatsOf(flops: number): number {
 }
 
 async function measure(tokens: number): Promise<Figures> {
-  const machine = makeMachine(ortBackend({ threads: THREADS }), smollm2, randomWeights(smollm2))
+  const { config } = shapeAsked()
+  const machine = makeMachine(ortBackend({ threads: THREADS }), config, randomWeights(config))
   const work = trainingPass(machine, tokens)
   await timesOf(2, work)
   const peak = peakGb()
@@ -74,15 +75,14 @@ function showFigures(tokens: string, { peak, flops, rounds }: Figures): string[]
 
 async function compare(): Promise<void> {
   console.log(
-    `SmolLM2-135M shapes, LoRA r16 on all linears, scored at a quarter of the positions, float32, ${THREADS} threads, ` +
-      `${ROUNDS} rounds; goals: ratio ≥ 0.85, peak ≤ ${MEMORY_LIMIT_GB.toFixed(1)} GB at 1,024`,
+    `${shapeAsked().name} shapes, LoRA r16 on all linears, scored at a quarter of the positions, float32, ${THREADS} threads, ` +
+      `${ROUNDS} rounds; goals: ratio ≥ 0.85, for SmolLM2 peak ≤ ${MEMORY_LIMIT_GB.toFixed(1)} GB at 1,024`,
   )
   const rows: string[][] = []
   for (const tokens of ROWS.split(',')) {
     rows.push(showFigures(tokens, await inChild(import.meta.filename, [tokens], figuresSchema)))
   }
-  const limit = `peak GB (of ${MEMORY_LIMIT_GB.toFixed(1)})`
-  printTable(['row', 'tok/s', 'GFLOP/s ours', 'GFLOP/s products', 'ratio median (min–max)', limit], rows)
+  printTable(['row', 'tok/s', 'GFLOP/s ours', 'GFLOP/s products', 'ratio median (min–max)', 'peak GB'], rows)
 }
 
 const [tokens] = process.argv.slice(2)

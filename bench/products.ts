@@ -1,5 +1,5 @@
 /** @file The matrix products of a piece of work: which they are, and how long each takes alone in ONNX Runtime. */
-import { bindSizes, type Graph, makeGraph, type Tensor, type Tensors } from '../src/engine/backend.ts'
+import { bindSizes, type Feeds, type Graph, makeGraph, type Tensor } from '../src/engine/backend.ts'
 import { elementCount, shapeOf } from '../src/engine/dims.ts'
 import { input, matmul } from '../src/engine/ops.ts'
 import { ortBackend } from '../src/engine/session.ts'
@@ -31,7 +31,7 @@ export async function productsOf(machine: Machine, work: (watched: Machine) => P
   return [...products.values()]
 }
 
-function collect(products: Map<string, Product>, graph: Graph, feeds: Tensors): void {
+function collect(products: Map<string, Product>, graph: Graph, feeds: Feeds): void {
   const sizes = bindSizes(graph, feeds)
   for (const value of inOrder(graph.outputs.values())) {
     if (!isA(value, 'matmul')) continue

@@ -4,9 +4,9 @@ import type { ModelConfig } from '../src/model/config.ts'
 import { families, parseModelConfig } from '../src/model/families.ts'
 import { HEAD, headShapes, layerShapes, type ModelWeights, type WeightTensor } from '../src/model/weights.ts'
 
-/** SmolLM2-135M. */
-export const smollm2: ModelConfig = parseModelConfig(
-  {
+/** config.json of what people train, by the name that SHAPE takes. */
+export const shapes = {
+  'SmolLM2-135M': {
     model_type: 'llama',
     vocab_size: 49152,
     hidden_size: 576,
@@ -19,8 +19,61 @@ export const smollm2: ModelConfig = parseModelConfig(
     max_position_embeddings: 8192,
     tie_word_embeddings: true,
   },
-  'bench',
-)
+  'Qwen2.5-0.5B': {
+    model_type: 'qwen2',
+    vocab_size: 151936,
+    hidden_size: 896,
+    intermediate_size: 4864,
+    num_hidden_layers: 24,
+    num_attention_heads: 14,
+    num_key_value_heads: 2,
+    rms_norm_eps: 1e-6,
+    rope_theta: 1000000,
+    max_position_embeddings: 32768,
+    tie_word_embeddings: true,
+  },
+  'TinyLlama-1.1B': {
+    model_type: 'llama',
+    vocab_size: 32000,
+    hidden_size: 2048,
+    intermediate_size: 5632,
+    num_hidden_layers: 22,
+    num_attention_heads: 32,
+    num_key_value_heads: 4,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    max_position_embeddings: 2048,
+    tie_word_embeddings: false,
+  },
+  'Llama-2-7b': {
+    model_type: 'llama',
+    vocab_size: 32000,
+    hidden_size: 4096,
+    intermediate_size: 11008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 32,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    max_position_embeddings: 4096,
+    tie_word_embeddings: false,
+  },
+}
+
+export type ShapeName = keyof typeof shapes
+
+export const smollm2: ModelConfig = parseModelConfig(shapes['SmolLM2-135M'], 'bench')
+
+/** The shape that SHAPE names, else SmolLM2's. */
+export function shapeAsked(): { readonly name: ShapeName; readonly config: ModelConfig } {
+  const asked = process.env['SHAPE'] ?? 'SmolLM2-135M'
+  for (const name of shapeNames()) if (name === asked) return { name, config: parseModelConfig(shapes[name], 'bench') }
+  throw new Error(`SHAPE: expected one of ${shapeNames().join(', ')}, found '${asked}'`)
+}
+
+function shapeNames(): readonly ShapeName[] {
+  return ['SmolLM2-135M', 'Qwen2.5-0.5B', 'TinyLlama-1.1B', 'Llama-2-7b']
+}
 
 export function randomWeights(config: ModelConfig): ModelWeights {
   const draw = random(0, 'bench')

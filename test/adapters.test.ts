@@ -13,7 +13,7 @@ import { stopTexts } from '../src/interop/modelfile.ts'
 import { parseSize } from '../src/interop/shards.ts'
 import { PRM_FILE } from '../src/judge/verdicts.ts'
 import { loadAdapter, saveAdapter } from '../src/model/adapter-file.ts'
-import { toBfloat16 } from '../src/model/half.ts'
+import { toBfloat16 } from '../src/engine/half.ts'
 import { loadConfig, loadModel } from '../src/model/load.ts'
 import { type Adapter, createAdapter } from '../src/model/lora.ts'
 import { makeMachine } from '../src/model/machine.ts'
@@ -367,7 +367,7 @@ describe.runIf(isSlow)('as commands', () => {
     const environment = { OPENAI_API_KEY: 'sk-secret', HF_TOKEN: 'hf-secret', STEPDPO_PYTHON: '/nowhere/python' }
     const well = await command.run(['doctor', '--base_model', 'model'], { environment })
     expect([well.code, well.stderr]).toEqual([0, ''])
-    for (const line of [/^✓ provider cpu +a small session computes right$/m, /^✓ HF_TOKEN +set$/m, /^✓ tokenizer/m]) {
+    for (const line of [/^✓ device cpu +a small session computes right$/m, /^✓ HF_TOKEN +set$/m, /^✓ tokenizer/m]) {
       expect(well.stdout).toMatch(line)
     }
     expect(well.stdout).toMatch(/^· \/nowhere\/python +none that runs\n +→ .*install Python 3/m)

@@ -1,6 +1,8 @@
 /** @file The port of the engine: what a graph is, what runs it, and how sizes are bound. */
 import type { BlockTensor } from './block-tensor.ts'
+import type { Device } from './device.ts'
 import { type Dim, elementCount, namesOf, type Sizes, shapeOf, showShape, sizeOf } from './dims.ts'
+import { type Forms, isStored, isWhole, type StoredTensor } from './stored.ts'
 import { inOrder, isA, type Kind, type Value } from './value.ts'
 
 /** What to compute: named outputs. Inputs are found from them. */
@@ -19,13 +21,15 @@ export interface Tensor<D extends TensorData = TensorData> {
 }
 
 export type Tensors = Readonly<Record<string, Tensor>>
+/** What inputs are fed: numbers, or weights in the form in which they are kept. */
+export type Feeds = Readonly<Record<string, Tensor | StoredTensor>>
 export type FloatTensors = Readonly<Record<string, Tensor<FloatArray>>>
 
 /** A compiled graph. */
 export interface Program {
   readonly graph: Graph
   /** Runs once and writes every output into the caller's buffer of that name. */
-  run(feeds: Tensors, into: Tensors): Promise<void>
+  run(feeds: Feeds, into: Tensors): Promise<void>
   dispose(): Promise<void>
 }
 
@@ -35,10 +39,15 @@ export type Held = Readonly<Record<string, Tensor<Float32Array> | BlockTensor>>
 /** Compiles and runs graphs: ONNX Runtime in float32, or the interpreter in float64. */
 export interface Backend {
   readonly name: string
+  /** Where passes over rows run, if not on the processor. */
+  readonly device?: Device
   /** A zeroed buffer of the numbers that this backend computes with. */
   allocate(length: number): FloatArray
-  /** `held`: inputs that are given now, once. They may be changed or dropped afterwards. */
-  compile(graph: Graph, held?: Held): Promise<Program>
+  /**
+   * @param held inputs that are given now, once. They may be changed or dropped afterwards.
+   * @param forms of the inputs that will be fed as they are kept; they become float32 inside.
+   */
+  compile(graph: Graph, held?: Held, forms?: Forms): Promise<Program>
 }
 
 /** What remains to be fed of a graph. */
@@ -47,7 +56,7 @@ export function withoutHeld(graph: Graph, held: Held): Graph {
 }
 
 /** Runs a program into new buffers. */
-export async function runOnce(backend: Backend, program: Program, feeds: Tensors): Promise<FloatTensors> {
+export async function runOnce(backend: Backend, program: Program, feeds: Feeds): Promise<FloatTensors> {
   const into: Record<string, Tensor<FloatArray>> = {}
   for (const [name, shape] of outputShapes(program.graph, bindSizes(program.graph, feeds))) {
     into[name] = { data: backend.allocate(elementCount(shape)), shape }
@@ -92,25 +101,30 @@ function bindDim(dim: Dim, size: number, sizes: Map<string, number>): boolean {
   return names.every((name) => sizes.has(name)) ? sizeOf(dim, sizes) === size : true
 }
 
-function kindOf(tensor: Tensor): Kind {
-  return isIntTensor(tensor) ? 'int' : 'float'
+function kindOf(tensor: Tensor | StoredTensor): Kind {
+  return !isStored(tensor) && isIntTensor(tensor) ? 'int' : 'float'
+}
+
+function numbersOf(tensor: Tensor | StoredTensor): number {
+  if (!isStored(tensor)) return tensor.data.length
+  return isWhole(tensor) ? elementCount(tensor.shape) : Number.NaN
 }
 
 /**
  * The named sizes that the feeds imply.
  * @throws Error naming the input and both shapes where a feed is missing or does not fit.
  */
-export function bindSizes(graph: Graph, feeds: Tensors): Map<string, number> {
+export function bindSizes(graph: Graph, feeds: Feeds): Map<string, number> {
   const sizes = new Map<string, number>()
   for (const { attributes, shape, kind } of graph.inputs) {
     const feed = feeds[attributes.name]
     if (feed === undefined) throw new Error(`feed '${attributes.name}' ${showShape(shape)} is missing`)
     const fits = feed.shape.length === shape.length && shape.every((dim, axis) => bindDim(dim, feed.shape[axis], sizes))
-    if (!fits || kindOf(feed) !== kind || feed.data.length !== elementCount(feed.shape)) {
+    if (!fits || kindOf(feed) !== kind || numbersOf(feed) !== elementCount(feed.shape)) {
       const known = [...sizes].map(([name, size]) => `${name} = ${size}`).join(', ')
       throw new Error(
         `feed '${attributes.name}': expected ${kind} ${showShape(shape)}, found ${kindOf(feed)} ` +
-          `${showShape(feed.shape)} with ${feed.data.length} numbers${known === '' ? '' : ` where ${known}`}`,
+          `${showShape(feed.shape)} with ${numbersOf(feed)} numbers${known === '' ? '' : ` where ${known}`}`,
       )
     }
   }

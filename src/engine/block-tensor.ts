@@ -1,21 +1,65 @@
-/** @file Weights as small integers: each block of a row has a scale, as MatMulNBits of ONNX Runtime reads them. */
+/** @file Weights as small integers in blocks: each block of a row has a scale, and perhaps a minimum. */
 import type { Tensor } from './backend.ts'
 
-/** A matrix [rows, columns] in blocks of BLOCK columns. Value = scale · (q − zero), with zero in the middle of q. */
+/**
+ * A matrix [rows, columns] in blocks of so many columns; the last block of a row may be larger than what is left.
+ * Value = scale · (q − zero) where there are no minimums, with zero in the middle of q; scale · q + minimum where there are.
+ */
 export interface BlockTensor {
+  readonly storage: 'blocks'
   readonly bits: 4 | 8
+  /** Columns of a block: a power of two. */
+  readonly block: number
   readonly shape: readonly [number, number]
-  /** [rows, blocks, BLOCK · bits / 8]; of two values of 4 bits in a byte, the first is the low half. */
+  /**
+   * [rows, columns in whole blocks · bits / 8]. With 4 bits a row is folded in the middle: its first half lies in the low
+   * halves of the bytes, its second in the high ones, so that a graph unfolds it by joining two long pieces.
+   */
   readonly packed: Uint8Array
   /** [rows, blocks] */
   readonly scales: Float32Array
+  /** [rows, blocks] */
+  readonly minimums?: Float32Array
 }
 
 export const BLOCK = 32
 
-function sizesOf({ bits, shape: [rows, columns] }: Pick<BlockTensor, 'bits' | 'shape'>) {
-  const blocks = Math.ceil(columns / BLOCK)
-  return { rows, columns, blocks, blockBytes: (BLOCK * bits) / 8, zero: 2 ** (bits - 1) }
+/** The form of a matrix in blocks, without its numbers. */
+export type BlockForm = Pick<BlockTensor, 'bits' | 'block' | 'shape'>
+
+export function blockSizes({ bits, block, shape: [rows, columns] }: BlockForm) {
+  const blocks = Math.ceil(columns / block)
+  const width = blocks * block
+  return { rows, columns, blocks, width, rowBytes: (width * bits) / 8, zero: 2 ** (bits - 1) }
+}
+
+/** A byte for each integer, [rows, columns in whole blocks] → as they are packed. */
+export function packCodes(codes: Uint8Array, form: BlockForm): Uint8Array {
+  if (form.bits === 8) return codes
+  const { rows, width, rowBytes } = blockSizes(form)
+  const packed = new Uint8Array(rows * rowBytes)
+  for (let row = 0; row < rows; row++) {
+    for (let at = 0; at < rowBytes; at++) {
+      packed[row * rowBytes + at] = codes[row * width + at] | (codes[row * width + rowBytes + at] << 4)
+    }
+  }
+  return packed
+}
+
+/** The way back. */
+export function unpackCodes(tensor: BlockTensor): Uint8Array {
+  const { bits, packed } = tensor
+  if (bits === 8) return packed
+  const { rows, width, rowBytes } = blockSizes(tensor)
+  const codes = new Uint8Array(rows * width)
+  for (let row = 0; row < rows; row++) {
+    for (let at = 0; at < rowBytes; at++) {
+      const byte = packed[row * rowBytes + at]
+      codes[row * width + at] = byte & 15
+      codes[row * width + rowBytes + at] = byte >> 4
+    }
+  }
+  return codes
 }
 
 /**
@@ -23,9 +67,9 @@ function sizesOf({ bits, shape: [rows, columns] }: Pick<BlockTensor, 'bits' | 's
  * further (ggml's Q4_0), so that no value is clipped by more than half a step.
  */
 export function toBlocks({ data, shape }: Tensor, bits: BlockTensor['bits']): BlockTensor {
-  const size = { bits, shape: [shape[0], shape[1]] as const }
-  const { rows, columns, blocks, blockBytes, zero } = sizesOf(size)
-  const packed = new Uint8Array(rows * blocks * blockBytes)
+  const form = { bits, block: BLOCK, shape: [shape[0], shape[1]] as const }
+  const { rows, columns, blocks, width, zero } = blockSizes(form)
+  const codes = new Uint8Array(rows * width)
   const scales = new Float32Array(rows * blocks)
   for (let block = 0; block < scales.length; block++) {
     const start = Math.floor(block / blocks) * columns + (block % blocks) * BLOCK
@@ -36,29 +80,28 @@ export function toBlocks({ data, shape }: Tensor, bits: BlockTensor['bits']): Bl
     scales[block] = scale
     for (let at = 0; at < BLOCK; at++) {
       const steps = at < count && scale !== 0 ? Math.round(data[start + at] / scale) : 0
-      const q = Math.min(2 * zero - 1, steps + zero)
-      if (bits === 8) packed[block * blockBytes + at] = q
-      else packed[block * blockBytes + (at >> 1)] |= q << (4 * (at & 1))
+      codes[block * BLOCK + at] = Math.min(2 * zero - 1, steps + zero)
     }
   }
-  return { ...size, packed, scales }
+  return { storage: 'blocks', ...form, packed: packCodes(codes, form), scales }
 }
 
 /** The values that a matrix in blocks stands for. */
-export function fromBlocks(tensor: BlockTensor): Tensor<Float32Array> {
-  const { rows, columns, blocks, blockBytes, zero } = sizesOf(tensor)
-  const data = new Float32Array(rows * columns)
-  for (let at = 0; at < data.length; at++) {
-    const column = at % columns
-    const block = Math.floor(at / columns) * blocks + Math.floor(column / BLOCK)
-    const place = column % BLOCK
-    const byte = tensor.packed[block * blockBytes + (tensor.bits === 8 ? place : place >> 1)]
-    const q = tensor.bits === 8 ? byte : (byte >> (4 * (place & 1))) & 15
-    data[at] = tensor.scales[block] * (q - zero)
+export function fromBlocks(tensor: BlockTensor): Tensor<Float32Array<ArrayBuffer>> {
+  const { scales, minimums, block } = tensor
+  const { columns, blocks, width, zero } = blockSizes(tensor)
+  const codes = unpackCodes(tensor)
+  const data = new Float32Array(tensor.shape[0] * columns)
+  for (let part = 0; part < scales.length; part++) {
+    const row = Math.floor(part / blocks)
+    const start = (part % blocks) * block
+    const end = Math.min(start + block, columns)
+    const scale = scales[part]
+    if (minimums === undefined) {
+      for (let at = start; at < end; at++) data[row * columns + at] = scale * (codes[row * width + at] - zero)
+    } else {
+      for (let at = start; at < end; at++) data[row * columns + at] = scale * codes[row * width + at] + minimums[part]
+    }
   }
   return { data, shape: tensor.shape }
-}
-
-export function isBlocks(tensor: Tensor | BlockTensor): tensor is BlockTensor {
-  return 'packed' in tensor
 }

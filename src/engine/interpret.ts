@@ -2,6 +2,7 @@
 import {
   type Backend,
   bindSizes,
+  type Feeds,
   type FloatArray,
   type FloatTensors,
   type Graph,
@@ -9,13 +10,12 @@ import {
   type Program,
   type Tensor,
   type TensorData,
-  type Tensors,
   targetOf,
   withoutHeld,
 } from './backend.ts'
-import { fromBlocks, isBlocks } from './block-tensor.ts'
 import { elementCount, shapeOf } from './dims.ts'
 import { type Kernel, kernels } from './kernels.ts'
+import { float32Of, isStored } from './stored.ts'
 import { inOrder, isA, type Primitive, type Value } from './value.ts'
 
 function runKernel<P extends Primitive>(value: Value<P>, inputs: readonly Tensor[], shape: number[]): Float64Array {
@@ -30,12 +30,13 @@ function isFloat(data: TensorData): data is FloatArray {
 }
 
 /** Computes every output of a graph in float64. */
-export function interpret(graph: Graph, feeds: Tensors): FloatTensors {
+export function interpret(graph: Graph, feeds: Feeds): FloatTensors {
   const sizes = bindSizes(graph, feeds)
   const results = new Map<Value, Tensor>()
   for (const value of inOrder(graph.outputs.values())) {
     if (isA(value, 'input')) {
-      results.set(value, feeds[value.attributes.name])
+      const feed = feeds[value.attributes.name]
+      results.set(value, isStored(feed) ? float32Of(feed) : feed)
       continue
     }
     const shape = shapeOf(value.shape, sizes)
@@ -70,7 +71,7 @@ export const interpreter: Backend = {
 
 function interpretedProgram(graph: Graph, held: Held): Program {
   const plain = Object.fromEntries(
-    Object.entries(held).map(([name, tensor]) => [name, isBlocks(tensor) ? fromBlocks(tensor) : copyOf(tensor)]),
+    Object.entries(held).map(([name, tensor]) => [name, isStored(tensor) ? float32Of(tensor) : copyOf(tensor)]),
   )
   return {
     graph: withoutHeld(graph, held),

@@ -3,6 +3,9 @@ import { namesOf, type Shape } from './dims.ts'
 import { type Message, message } from './protobuf.ts'
 import type { Kind } from './value.ts'
 
+/** What stands in a tensor: numbers of a graph, or the arrays that stored weights are fed as. */
+export type Element = Kind | 'byte' | 'word'
+
 export type AttributeValue = number | string | readonly number[] | { readonly float: number }
 
 export interface Node {
@@ -22,7 +25,7 @@ export interface Constant {
 export interface Port {
   readonly name: string
   readonly shape: Shape
-  readonly kind: Kind
+  readonly kind: Element
 }
 
 /**
@@ -39,11 +42,15 @@ export interface OnnxModel {
   readonly external: readonly Constant[]
   readonly inputs: readonly Port[]
   readonly outputs: readonly Port[]
+  /** Whether DONE is an output. */
+  readonly marked: boolean
 }
 
 const IR_VERSION = 8
 const OPSET = 18
-const DATA_TYPE = { float: 1, byte: 2, int: 6, int64: 7 }
+/** BitCast came with it. */
+const OPSET_OF_WORDS = 26
+export const DATA_TYPE = { float: 1, byte: 2, word: 4, int: 6, int64: 7, float16: 10, bfloat16: 16 }
 const EXTERNAL = 1
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 }
 
@@ -111,21 +118,22 @@ function doneMarker(): { node: Message; port: Message } {
 }
 
 export function encodeModel(model: OnnxModel): Uint8Array {
-  const done = doneMarker()
-  const graph = message().message(1, done.node)
+  const done = model.marked ? doneMarker() : undefined
+  const graph = message()
+  if (done !== undefined) graph.message(1, done.node)
   for (const item of model.nodes) graph.message(1, node(item))
   graph.text(2, 'stepdpo')
   for (const item of model.constants) graph.message(5, constantHead(item).bytes(9, bytesOf(item)))
   for (const item of model.external) graph.message(5, externalConstant(item))
   for (const item of model.inputs) graph.message(11, port(item))
-  graph.message(12, done.port)
+  if (done !== undefined) graph.message(12, done.port)
   for (const item of model.outputs) graph.message(12, port(item))
   const opset = (domain: string, version: number): Message => message().text(1, domain).int(2, version)
   return message()
     .int(1, IR_VERSION)
     .text(2, 'stepdpo')
     .message(7, graph)
-    .message(8, opset('', OPSET))
+    .message(8, opset('', model.inputs.some(({ kind }) => kind === 'word') ? OPSET_OF_WORDS : OPSET))
     .message(8, opset('com.microsoft', 1))
     .encode()
 }

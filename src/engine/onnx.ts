@@ -1,38 +1,24 @@
 /** @file Writes a graph as an ONNX model, one rule per primitive, with the fused operators of ONNX Runtime. */
 import { type Graph, type Held, withoutHeld } from './backend.ts'
-import { BLOCK, type BlockTensor, isBlocks } from './block-tensor.ts'
+import type { BlockTensor } from './block-tensor.ts'
 import { type Dim, namesOf, type Shape } from './dims.ts'
-import { type AttributeValue, type Constant, encodeModel, type Node } from './onnx-model.ts'
+import { type AttributeValue, type Constant, encodeModel, type Node, type Port } from './onnx-model.ts'
+import { blockConstants, type NodeWriter, partName, storedPorts, writeStored } from './onnx-stored.ts'
+import { type Forms, isBlocks } from './stored.ts'
 import { inOrder, isA, type Primitive, type Value } from './value.ts'
 
 const MICROSOFT = 'com.microsoft'
 
 /** Collects the nodes of one model. */
-interface Emitter {
+interface Emitter extends NodeWriter {
   /** The name under which a value's result is found. */
   name(value: Value): string
   /** The blocks of integers as which an input is held. */
   blocks(value: Value): BlockTensor | undefined
-  /** Adds a node and gives the name of its first output. */
-  node(
-    op: string,
-    inputs: readonly string[],
-    attributes?: Readonly<Record<string, AttributeValue>>,
-    to?: Target,
-  ): string
-  ints(numbers: readonly number[]): string
-  float(number: number): string
   /** The name of an int64 list with the sizes of a shape. */
   shape(shape: Shape): string
   /** Reads a value under another shape. */
   reshape(from: string, shape: Shape, name?: string): string
-}
-
-interface Target {
-  readonly domain?: string
-  readonly name?: string
-  /** The names of its other outputs. */
-  readonly more?: readonly string[]
 }
 
 /** Emits what a value is; `target` is the name its result must have. */
@@ -47,12 +33,12 @@ function plain(op: string, attributes?: Readonly<Record<string, AttributeValue>>
 /** Activations are rounded to 8 bits too, each block of a row for itself. */
 const INT8_PRODUCTS = 4
 
-function matmulBlocks(emit: Emitter, value: Value<'matmul'>, { bits, shape }: BlockTensor, name: string): void {
+function matmulBlocks(emit: Emitter, value: Value<'matmul'>, { bits, block, shape }: BlockTensor, name: string): void {
   const [x, weight] = value.inputs
   const { transposeA, transposeB, scale } = value.attributes
   if (transposeA || !transposeB || scale !== 1) throw new Error(`matmul: ${name} cannot use a weight in blocks`)
-  const { packed, scales } = blockNames(emit.name(weight))
-  const attributes = { N: shape[0], K: shape[1], bits, block_size: BLOCK, accuracy_level: INT8_PRODUCTS }
+  const [packed, scales] = (['packed', 'scales'] as const).map((part) => partName(emit.name(weight), part))
+  const attributes = { N: shape[0], K: shape[1], bits, block_size: block, accuracy_level: INT8_PRODUCTS }
   emit.node('MatMulNBits', [emit.name(x), packed, scales], attributes, { name, domain: MICROSOFT })
 }
 
@@ -61,9 +47,10 @@ const matmul: Rule<'matmul'> = (emit, value, name) => {
   if (blocks !== undefined) return matmulBlocks(emit, value, blocks, name)
   const { transposeA, transposeB, scale } = value.attributes
   const attributes = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: scale } }
-  const isPlain = value.inputs.every((operand) => operand.shape.length === 2)
-  const target = isPlain ? { name } : { name, domain: MICROSOFT }
-  emit.node(isPlain ? 'Gemm' : 'FusedMatMul', value.inputs.map(emit.name), attributes, target)
+  const names = value.inputs.map(emit.name)
+  if (value.inputs.every((operand) => operand.shape.length === 2)) emit.node('Gemm', names, attributes, { name })
+  else if (!transposeA && !transposeB && scale === 1) emit.node('MatMul', names, {}, { name })
+  else emit.node('FusedMatMul', names, attributes, { name, domain: MICROSOFT })
 }
 
 const rotary: Rule<'rotary'> = (emit, value, name) => {
@@ -155,7 +142,10 @@ const onnxRules: { readonly [P in Primitive]: Rule<P> } = {
     emit.node('ReduceMax', [emit.name(x), emit.ints([-1])], { keepdims: 1 }, { name })
   },
   broadcast: (emit, { inputs: [x], shape }, name) => {
-    emit.node('Expand', [emit.name(x), emit.shape(shape)], {}, { name })
+    // A size that is there already may be called 1: an unknown one need not be looked up.
+    const own = (axis: number): Dim | undefined => x.shape[axis - shape.length + x.shape.length]
+    const target = shape.map((dim, axis) => (dim === own(axis) ? 1 : dim))
+    emit.node('Expand', [emit.name(x), emit.shape(target)], {}, { name })
   },
   reshape: (emit, { inputs: [x], shape }, name) => {
     emit.reshape(emit.name(x), shape, name)
@@ -214,6 +204,7 @@ function makeEmitter(graph: Graph, held: Held, nodes: Node[], constants: Map<str
     },
     ints: (numbers) => keep(`#ints ${numbers.join(' ')}`, [numbers.length], BigInt64Array.from(numbers, BigInt)),
     float: (number) => keep(`#float ${number}`, [], Float32Array.of(number)),
+    byte: (number) => keep(`#byte ${number}`, [], Uint8Array.of(number)),
     shape: (shape) => emitShape(emit, graph, shape),
     // One unknown size is worked out by Reshape itself; where there are more, any of them may be 0.
     reshape: (from, shape, name) => {
@@ -244,35 +235,39 @@ function emitSize(emit: Emitter, graph: Graph, dim: Dim): string {
   return sizes.reduce((left, right) => emit.node('Mul', [left, right]))
 }
 
-function blockNames(name: string): { packed: string; scales: string } {
-  return { packed: `${name} packed`, scales: `${name} scales` }
-}
-
 /** What a model that was written with `held` has to be given beside its bytes. */
 export function heldConstants(held: Held): Constant[] {
-  return Object.entries(held).flatMap(([name, tensor]): Constant[] => {
-    if (!isBlocks(tensor)) return [{ name, shape: tensor.shape, data: tensor.data }]
-    const { packed, scales } = blockNames(name)
-    const [rows, columns] = tensor.shape
-    const blocks = Math.ceil(columns / BLOCK)
-    return [
-      { name: packed, shape: [rows, blocks, (BLOCK * tensor.bits) / 8], data: tensor.packed },
-      { name: scales, shape: [rows * blocks], data: tensor.scales },
-    ]
-  })
+  return Object.entries(held).flatMap(([name, tensor]): Constant[] =>
+    isBlocks(tensor) ? blockConstants(name, tensor) : [{ name, shape: tensor.shape, data: tensor.data }],
+  )
 }
 
-/** The bytes of an ONNX model that computes a graph. Inputs that are held are constants outside the model. */
-export function toOnnx(graph: Graph, held: Held = {}): Uint8Array {
+/**
+ * The bytes of an ONNX model that computes a graph. Inputs that are held are constants outside the model; those with a
+ * form are fed in its parts.
+ */
+export function toOnnx(graph: Graph, held: Held = {}, forms: Forms = {}, { marked } = { marked: true }): Uint8Array {
   const nodes: Node[] = []
   const constants = new Map<string, Constant>()
   const fed = withoutHeld(graph, held)
   const emit = makeEmitter(fed, held, nodes, constants)
+  const inputs = fed.inputs.flatMap(({ attributes: { name }, shape, kind }): Port[] => {
+    if (!(name in forms)) return [{ name, shape, kind }]
+    const stored = { name, shape, form: forms[name] }
+    writeStored(emit, stored)
+    return storedPorts(stored)
+  })
   for (const value of inOrder(graph.outputs.values())) emitValue(emit, value, emit.name(value))
   const outputs = [...graph.outputs].map(([name, value]) => {
     if (emit.name(value) !== name) emit.node('Identity', [emit.name(value)], {}, { name }) // an input, or given twice
     return { name, shape: value.shape, kind: value.kind }
   })
-  const inputs = fed.inputs.map(({ attributes, shape, kind }) => ({ name: attributes.name, shape, kind }))
-  return encodeModel({ nodes, constants: [...constants.values()], external: heldConstants(held), inputs, outputs })
+  return encodeModel({
+    nodes,
+    constants: [...constants.values()],
+    external: heldConstants(held),
+    inputs,
+    outputs,
+    marked,
+  })
 }

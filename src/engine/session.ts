@@ -4,6 +4,7 @@ import { messageOf } from '../base/errors.ts'
 import {
   type Backend,
   bindSizes,
+  type Feeds,
   type Held,
   isIntTensor,
   outputShapes,
@@ -14,6 +15,8 @@ import {
 } from './backend.ts'
 import { heldConstants, toOnnx } from './onnx.ts'
 import { bytesOf, DONE } from './onnx-model.ts'
+import { partName } from './onnx-stored.ts'
+import { isStored, partsOf, type StoredPart } from './stored.ts'
 
 export interface OrtOptions {
   /** Threads of one product. Results are bit-identical for equal numbers only. */
@@ -38,6 +41,18 @@ function toOrt(name: string, tensor: Tensor): ort.Tensor {
   throw new Error(`feed '${name}' is in float64, ONNX Runtime computes in float32`)
 }
 
+function partToOrt({ data, shape }: StoredPart): ort.Tensor {
+  if (data instanceof Uint16Array) return new ort.Tensor('uint16', data, shape)
+  return data instanceof Uint8Array ? new ort.Tensor('uint8', data, shape) : new ort.Tensor('float32', data, shape)
+}
+
+/** What an input is fed: one tensor, or each part of a stored one. */
+function feedsOf(name: string, feeds: Feeds): (readonly [string, ort.Tensor])[] {
+  const feed = feeds[name]
+  if (!isStored(feed)) return [[name, toOrt(name, feed)]]
+  return partsOf(feed).map((part) => [partName(name, part.part), partToOrt(part)])
+}
+
 /** What onnxruntime-node says when it comes to convert the marker. Everything is computed and written by then. */
 const MARKER_REACHED = 'Non tensor type is temporarily not supported.'
 
@@ -58,8 +73,8 @@ export function ortBackend({ threads }: OrtOptions): Backend {
   return {
     name: `onnxruntime cpu(${threads})`,
     allocate: (length) => new Float32Array(length),
-    compile: async (whole, held = {}): Promise<Program> => {
-      const session = await ort.InferenceSession.create(toOnnx(whole, held), sessionOptions(threads, held))
+    compile: async (whole, held = {}, forms = {}): Promise<Program> => {
+      const session = await ort.InferenceSession.create(toOnnx(whole, held, forms), sessionOptions(threads, held))
       const graph = withoutHeld(whole, held)
       return {
         graph,
@@ -68,7 +83,7 @@ export function ortBackend({ threads }: OrtOptions): Backend {
           for (const [name, shape] of outputShapes(graph, bindSizes(graph, feeds))) {
             named[name] = toOrt(name, targetOf(name, shape, into))
           }
-          const fed = graph.inputs.map(({ attributes: { name } }) => [name, toOrt(name, feeds[name])])
+          const fed = graph.inputs.flatMap(({ attributes: { name } }) => feedsOf(name, feeds))
           await runSession(session, Object.fromEntries(fed), named)
         },
         dispose: () => session.release(),

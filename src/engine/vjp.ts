@@ -75,8 +75,9 @@ function sliceRule(grad: Value, value: Value<'slice'>): readonly Value[] {
   const { axis, start, end } = value.attributes
   const whole = value.inputs[0].shape
   const size = Number(whole[axis])
-  const zeros = (count: number): Value[] =>
-    count === 0 ? [] : [ops.broadcast(ops.constant(0), whole.with(axis, count))]
+  // Made of the cotangent itself, whose unknown sizes a runtime then need not look up.
+  const zero = ops.mul(ops.slice(grad, axis, 0, 1), ops.constant(0))
+  const zeros = (count: number): Value[] => (count === 0 ? [] : [ops.broadcast(zero, whole.with(axis, count))])
   return [ops.concat([...zeros(start), grad, ...zeros(size - end)], axis)]
 }
 

@@ -8,7 +8,10 @@ import { type Machine, type PreparedRow, runPart } from './machine.ts'
 type Floats = Tensor<FloatArray>
 
 /** The totals of a part, as they are fed and as they are written. */
-function totalsOf(part: Part, grads: FloatTensors): { readonly fed: FloatTensors; readonly written: FloatTensors } {
+export function totalsOf(
+  part: Part,
+  grads: FloatTensors,
+): { readonly fed: FloatTensors; readonly written: FloatTensors } {
   const named = (label: (name: string) => string): FloatTensors =>
     Object.fromEntries(part.learned.map((name) => [label(name), grads[name]]))
   return { fed: named(soFar), written: named((name) => `d ${name}`) }

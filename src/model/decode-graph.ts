@@ -17,6 +17,7 @@ import type { Value } from '../engine/value.ts'
 import type { ModelConfig } from './config.ts'
 import { buildLogits } from './head.ts'
 import { type Family, type InputOf, type LayerBuilder, namedInputs, normOf, turnHeads } from './layer.ts'
+import { FACTOR_A, FACTOR_B } from './lora.ts'
 import type { RotaryTables } from './rope.ts'
 import { layerName } from './weights.ts'
 
@@ -64,7 +65,7 @@ export function angleFeeds(angles: readonly (RotaryTables | null)[]): Record<str
  * [R] of those whose logits are wanted, caches, weights → logits [R, vocabulary] and the caches. Each sequence gets N / B
  * tokens; more than one only where there is one sequence.
  */
-export function buildDecode(family: Family, config: ModelConfig): Graph {
+export function buildDecode(family: Family, config: ModelConfig, factored?: Factored): Graph {
   const { names, heads, size } = cacheLayout(config)
   const { headSize, hiddenSize, kinds, kindOf } = config
   const ends = input('ends', [SEQUENCES], 'int')
@@ -76,7 +77,7 @@ export function buildDecode(family: Family, config: ModelConfig): Graph {
   }
   let x: Value = input('x', [TOKENS, hiddenSize])
   for (let layer = 0; layer < config.layers; layer++) {
-    const build = weightBuilder(family, config, layer, inputs)
+    const build = weightBuilder(family, config, layer, { inputs, factored })
     const { query, key, value } = family.project(build, x)
     const attributes = { scale: config.attentionScale, window: kinds[kindOf[layer]].window }
     const [keys, values] = [appendTo(names[2 * layer], key), appendTo(names[2 * layer + 1], value)]
@@ -87,15 +88,31 @@ export function buildDecode(family: Family, config: ModelConfig): Graph {
   return makeGraph({ logits, ...outputs })
 }
 
+/** Low-rank factors that are inputs beside their weights, by the names of their modules in the model. */
+export interface Factored {
+  readonly modules: ReadonlySet<string>
+  readonly rank: number
+  readonly scale: number
+}
+
 /** The weights of one layer as inputs under their names in the checkpoint. */
-function weightBuilder(family: Family, config: ModelConfig, layer: number, inputs: InputOf): LayerBuilder {
+function weightBuilder(
+  family: Family,
+  config: ModelConfig,
+  layer: number,
+  { inputs, factored }: { readonly inputs: InputOf; readonly factored?: Factored },
+): LayerBuilder {
   const linears = family.linears(config)
   const weight: InputOf = (name, shape) => inputs(layerName(layer, name), shape)
   const linear = (module: string, x: Value): Value => {
     const shape = linears.get(module)
     if (shape === undefined) throw new Error(`layer: no linear is called ${module}`)
     const y = matmul(x, weight(`${module}.weight`, [shape.outputs, shape.inputs]), { transposeB: true })
-    return shape.bias ? add(y, weight(`${module}.bias`, [shape.outputs])) : y
+    const biased = shape.bias ? add(y, weight(`${module}.bias`, [shape.outputs])) : y
+    if (factored === undefined || !factored.modules.has(layerName(layer, module))) return biased
+    const { rank, scale } = factored
+    const low = matmul(x, weight(`${module}${FACTOR_A}`, [rank, shape.inputs]), { transposeB: true, scale })
+    return add(biased, matmul(low, weight(`${module}${FACTOR_B}`, [shape.outputs, rank]), { transposeB: true }))
   }
   const kind = config.kindOf[layer]
   const { rope } = config.kinds[kind]

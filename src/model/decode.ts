@@ -3,20 +3,24 @@
  * sequence gets does not depend on the others beside it, bit for bit.
  */
 import { type Backend, type FloatArray, type Held, rowsOf, type Tensor } from '../engine/backend.ts'
-import { type BlockTensor, toBlocks } from '../engine/block-tensor.ts'
+import { toBlocks } from '../engine/block-tensor.ts'
 import { elementCount } from '../engine/dims.ts'
+import { float32Of, isBlocks } from '../engine/stored.ts'
 import { type Cache, makeCache } from './cache.ts'
 import type { ModelConfig } from './config.ts'
-import { angleFeeds, appended, buildDecode, cacheLayout } from './decode-graph.ts'
+import { angleFeeds, appended, buildDecode, cacheLayout, type Factored } from './decode-graph.ts'
 import { families } from './families.ts'
-import type { Adapter } from './lora.ts'
+import { type Adapter, FACTOR_A, loraScale } from './lora.ts'
 import type { Machine } from './machine.ts'
 import { mergeLayers } from './merge.ts'
-import { layerName, type WeightTensor } from './weights.ts'
+import { type KeptTensor, layerName } from './weights.ts'
 
 type Floats = Tensor<FloatArray>
 
-/** How the weights of products are held: as they are, or rounded to so many bits in blocks. */
+/**
+ * How the weights of products are held: as they are, or rounded to so many bits in blocks. Weights that are kept in blocks
+ * without minimums stay in them, unless they have more bits than that.
+ */
 export const STORAGES = ['float32', 'int8', 'int4'] as const
 export type Storage = (typeof STORAGES)[number]
 
@@ -72,8 +76,9 @@ type Compute = (piece: Piece, logits: Floats) => Promise<void>
 /** Compiles a model for decoding. */
 export async function openDecoder(machine: Machine, options: DecoderOptions = {}): Promise<Decoder> {
   const { backend, config } = machine
-  const graph = buildDecode(families[config.family], config)
-  const program = await backend.compile(graph, await heldWeights(machine, options))
+  const beside = factorsBeside(machine, options)
+  const graph = buildDecode(families[config.family], config, beside)
+  const program = await backend.compile(graph, await heldWeights(machine, options, beside))
   const compute: Compute = async ({ ids, positions, ends, rows, cache }, logits) => {
     const x = zeros(backend, [ids.length, config.hiddenSize])
     machine.embed(ids, x)
@@ -143,22 +148,43 @@ function openBatch({ backend, config }: Machine, compute: Compute, places: numbe
   }
 }
 
+/** The factors of an adapter that are not merged: weights in blocks would have to be rounded again. */
+function factorsBeside({ weights }: Machine, { adapter }: DecoderOptions): Factored | undefined {
+  if (adapter === undefined || !weights.layers.some((tensors) => Object.values(tensors).some(isBlocks)))
+    return undefined
+  const modules = adapter.layers.flatMap((tensors, layer) =>
+    Object.keys(tensors)
+      .filter((name) => name.endsWith(FACTOR_A))
+      .map((name) => layerName(layer, name.slice(0, -FACTOR_A.length))),
+  )
+  return { modules: new Set(modules), rank: adapter.settings.rank, scale: loraScale(adapter.settings) }
+}
+
 /** The weights under the names of the graph's inputs. */
 async function heldWeights(
   { backend, weights }: Machine,
   { adapter, storage = 'float32' }: DecoderOptions,
+  beside: Factored | undefined,
 ): Promise<Held> {
-  const layers = adapter === undefined ? weights.layers : await mergeLayers(backend, weights.layers, adapter)
-  const held: Record<string, WeightTensor | BlockTensor> = {}
-  const hold = (name: string, tensor: WeightTensor): void => {
-    const isProduct = tensor.shape.length === 2 && storage !== 'float32'
-    held[name] = isProduct ? toBlocks(tensor, storage === 'int8' ? 8 : 4) : tensor
-  }
+  const held: Record<string, Held[string]> = {}
+  const merging = adapter !== undefined && beside === undefined
+  const layers = merging ? await mergeLayers(backend, weights.layers, adapter) : weights.layers
   for (const [layer, tensors] of layers.entries()) {
-    for (const [name, tensor] of Object.entries(tensors)) hold(layerName(layer, name), tensor)
+    for (const [name, tensor] of Object.entries(tensors)) held[layerName(layer, name)] = heldForm(tensor, storage)
+    if (beside === undefined) continue
+    for (const [name, factor] of Object.entries(adapter?.layers[layer] ?? {})) held[layerName(layer, name)] = factor
   }
-  for (const [name, tensor] of Object.entries(weights.head)) hold(name, tensor)
+  for (const [name, tensor] of Object.entries(weights.head)) held[name] = heldForm(tensor, storage)
   return held
+}
+
+const bitsOf = { float32: 8, int8: 8, int4: 4 } as const
+
+function heldForm(tensor: KeptTensor, storage: Storage): Held[string] {
+  const bits = bitsOf[storage]
+  if (isBlocks(tensor) && tensor.minimums === undefined && tensor.bits <= bits) return tensor
+  const isRounded = tensor.shape.length === 2 && storage !== 'float32'
+  return isRounded ? toBlocks(float32Of(tensor), bits) : float32Of(tensor)
 }
 
 /** The index of the largest number of logits[start, end), counted from start; the first of equal ones. */

@@ -3,13 +3,13 @@ import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import { attend, type QueryKeyValue } from './attend.ts'
 import type { LayerParts, Part } from './layer.ts'
 import { type Machine, type PreparedRow, type RowView, runPart } from './machine.ts'
-import type { LayerTensors } from './weights.ts'
+import type { KeptTensors } from './weights.ts'
 
 type Floats = Tensor<FloatArray>
 
 /** The layers of a model with the tensors they are fed: their weights, and those of an adapter. */
 export interface FedLayers {
-  readonly layers: readonly { readonly parts: LayerParts; readonly tensors: LayerTensors }[]
+  readonly layers: readonly { readonly parts: LayerParts; readonly tensors: KeptTensors }[]
   /** The dropout masks of a layer for so many tokens: equal ones in the forward and the backward pass. */
   readonly masks?: (layer: number, tokens: number) => FloatTensors
 }
@@ -17,7 +17,7 @@ export interface FedLayers {
 /** One of them, for a row. `saving`: whether what products give is kept. */
 export interface FedLayer extends RowView {
   readonly parts: LayerParts
-  readonly tensors: LayerTensors
+  readonly tensors: KeptTensors
   readonly masks: FloatTensors
   readonly saving: boolean
 }

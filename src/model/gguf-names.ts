@@ -3,8 +3,11 @@
  * https://github.com/ggml-org/llama.cpp, tensor_mapping.py of gguf-py and convert_hf_to_gguf.py.
  */
 import { InputError } from '../base/errors.ts'
+import { isStored } from '../engine/stored.ts'
+import { copyRows, orderRows } from './blocks.ts'
 import type { GgufFile, GgufTensor } from './gguf.ts'
 import { headCounts } from './gguf-config.ts'
+import type { KeptTensor } from './weights.ts'
 
 interface Module {
   /** In transformers; N is the number of the layer. */
@@ -116,22 +119,37 @@ export function namedTensors(file: GgufFile): ReadonlyMap<string, NamedTensor> {
  * by side, transformers half a head apart. Row 2i + j of a head becomes row i + j · rows / 2.
  * @throws InputError where the heads do not divide the rows.
  */
-export function readNamed(file: GgufFile, { ggufName, tensor, module }: NamedTensor): Float32Array<ArrayBuffer> {
-  const values = file.readFloat32(ggufName)
-  const { rotary, aboveOne } = module
-  if (aboveOne) return values.map((value) => value - 1)
-  if (rotary === undefined) return values
+export function readNamed(file: GgufFile, named: NamedTensor): Float32Array<ArrayBuffer> {
+  const values = file.readFloat32(named.ggufName)
+  if (named.module.aboveOne) return values.map((value) => value - 1)
+  const order = rowOrder(file, named)
+  const width = values.length / named.tensor.shape[0]
+  return order === undefined ? values : copyRows(values, new Float32Array(values.length), { order, width })
+}
+
+/** The same in the form in which the file holds a matrix. */
+export function keepNamed(file: GgufFile, named: NamedTensor): KeptTensor {
+  const kept = file.readKept(named.ggufName)
+  if (!isStored(kept) || kept.shape.length !== 2) return { data: readNamed(file, named), shape: named.tensor.shape }
+  const order = rowOrder(file, named)
+  if (order === undefined) return kept
+  if (kept.storage === 'blocks') return orderRows(kept, order)
+  return { ...kept, data: copyRows(kept.data, kept.data.slice(), { order, width: kept.shape[1] }) }
+}
+
+/** For each row of a tensor as transformers has it, the row of the file; undefined where they are the same. */
+function rowOrder(file: GgufFile, { ggufName, tensor, module: { rotary } }: NamedTensor): Int32Array | undefined {
+  if (rotary === undefined) return undefined
   const heads = headCounts(file)[rotary]
   const half = tensor.shape[0] / heads / 2
   if (!Number.isInteger(half)) {
     throw new InputError({ file: file.path }, `rows of '${ggufName}' in ${heads} even heads`, `[${tensor.shape}]`)
   }
-  const width = values.length / tensor.shape[0]
-  const ordered = new Float32Array(values.length)
+  const order = new Int32Array(tensor.shape[0])
   for (let pair = 0; pair < heads * half; pair++) {
     const row = 2 * pair - (pair % half) // (pair / half) heads before, each of 2 · half rows
-    ordered.set(values.subarray(2 * pair * width, (2 * pair + 1) * width), row * width)
-    ordered.set(values.subarray((2 * pair + 1) * width, (2 * pair + 2) * width), (row + half) * width)
+    order[row] = 2 * pair
+    order[row + half] = 2 * pair + 1
   }
-  return ordered
+  return order
 }

@@ -3,7 +3,10 @@
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; what is refused follows ggml's gguf.cpp.
  */
 import { InputError } from '../base/errors.ts'
-import { type BlockTypeName, blockTypes } from './blocks.ts'
+import type { Tensor } from '../engine/backend.ts'
+import { fromBfloat16, fromFloat16 } from '../engine/half.ts'
+import type { StoredTensor } from '../engine/stored.ts'
+import { type BlockTypeName, blockTypes, blockValues, readBlocks } from './blocks.ts'
 import { type ByteFile, openByteFile } from './byte-file.ts'
 import { foreignKind } from './foreign.ts'
 import { type Cursor, openCursor } from './gguf-cursor.ts'
@@ -25,6 +28,8 @@ export interface GgufFile {
   readonly tensors: ReadonlyMap<string, GgufTensor>
   /** @throws InputError where there is no such tensor. */
   readFloat32(name: string): Float32Array<ArrayBuffer>
+  /** The same, but a matrix in blocks or of 16 bits in that form. */
+  readKept(name: string): Tensor<Float32Array> | StoredTensor
   close(): void
 }
 
@@ -51,7 +56,20 @@ export function openGguf(path: string): GgufFile {
     const counts = readCounts(file, cursor)
     const metadata = readMetadata(cursor, counts.metadata)
     const tensors = readTensors(file, cursor, counts.tensors, alignmentOf(file, metadata))
-    return { path, metadata, tensors, readFloat32: (name) => readFloat32(file, tensors, name), close: file.close }
+    const entryOf = (name: string): GgufTensor => {
+      const tensor = tensors.get(name)
+      if (tensor === undefined) throw new InputError({ file: path }, `a tensor '${name}'`, 'none')
+      return tensor
+    }
+    const bytesOf = ({ offset, byteLength }: GgufTensor): ArrayBuffer => file.read(offset, byteLength)
+    return {
+      path,
+      metadata,
+      tensors,
+      readFloat32: (name) => tensorValues(entryOf(name).type, bytesOf(entryOf(name))),
+      readKept: (name) => keptTensor(entryOf(name), bytesOf(entryOf(name))),
+      close: file.close,
+    }
   } catch (error) {
     file.close()
     throw error
@@ -151,12 +169,18 @@ function isBlockType(name: string): name is BlockTypeName {
   return Object.hasOwn(blockTypes, name)
 }
 
-function readFloat32(
-  file: ByteFile,
-  tensors: ReadonlyMap<string, GgufTensor>,
-  name: string,
-): Float32Array<ArrayBuffer> {
-  const tensor = tensors.get(name)
-  if (tensor === undefined) throw new InputError({ file: file.path }, `a tensor '${name}'`, 'none')
-  return blockTypes[tensor.type].decode(file.read(tensor.offset, tensor.byteLength))
+/** The values of the bytes of a tensor. */
+export function tensorValues(typeName: BlockTypeName, bytes: ArrayBuffer): Float32Array<ArrayBuffer> {
+  const type = blockTypes[typeName]
+  if (type.storage === 'blocks') return blockValues(type, bytes)
+  if (type.storage === 'float32') return new Float32Array(bytes)
+  const bits = new Uint16Array(bytes)
+  return type.storage === 'float16' ? fromFloat16(bits) : fromBfloat16(bits)
+}
+
+function keptTensor({ type: name, shape }: GgufTensor, bytes: ArrayBuffer): Tensor<Float32Array> | StoredTensor {
+  const type = blockTypes[name]
+  if (shape.length === 2 && type.storage === 'blocks') return readBlocks(type, bytes, shape[0], shape[1])
+  if (type.storage === 'blocks' || type.storage === 'float32') return { data: tensorValues(name, bytes), shape }
+  return { storage: type.storage, data: new Uint16Array(bytes), shape }
 }

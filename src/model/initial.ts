@@ -2,6 +2,7 @@
 import { type Random, random } from '../base/random.ts'
 import { elementCount } from '../engine/dims.ts'
 import { families } from './families.ts'
+import { inFloat32 } from './keep.ts'
 import { type LoadedModel, loadConfig } from './load.ts'
 import type { Norm } from './norm.ts'
 import type { TensorSource } from './tensor-source.ts'
@@ -21,14 +22,17 @@ export function initialModel(path: string, seed: number): LoadedModel {
   const family = families[config.family]
   const shapes = tensorShapes(family, config)
   const shapeOf = (name: string): readonly number[] => shapes.get(name) ?? []
+  const valuesOf = (name: string): Float32Array<ArrayBuffer> =>
+    initialValues(name, elementCount(shapeOf(name)), { seed, deviation, norm: family.norm })
   const source: TensorSource = {
     path,
     names: new Set(shapes.keys()),
     shape: shapeOf,
-    read: (name) => initialValues(name, elementCount(shapeOf(name)), { seed, deviation, norm: family.norm }),
+    read: valuesOf,
+    readKept: (name) => ({ data: valuesOf(name), shape: shapeOf(name) }),
     close: () => {},
   }
-  return { path, config, json, weights: loadWeights(source, family, config) }
+  return { path, config, json, weights: loadWeights(source, family, config, inFloat32) }
 }
 
 function initialValues(

@@ -6,7 +6,7 @@ import type { FedLayers } from './forward.ts'
 import { type Adapter, adaptedLayers, dropoutMasks } from './lora.ts'
 import type { Machine } from './machine.ts'
 import { type Gradients, type GradientTables, weightLayers } from './pass.ts'
-import { namedWeights } from './weights.ts'
+import { float32Weights, namedWeights } from './weights.ts'
 
 export interface Parameter {
   /** Its name in the checkpoint: PEFT's for factors, the one of transformers for weights. */
@@ -53,7 +53,7 @@ export function adapterLearner(machine: Machine, adapter: Adapter, seed = 0): Le
 
 /** Every weight of the model learns. */
 export function fullLearner(machine: Machine): Learner {
-  const { weights } = machine
+  const weights = float32Weights(machine.weights)
   const layers = layerGradients(machine, weights.layers)
   const embedding = zerosLike(machine, weights.embedding)
   const zerosOf = (tensor: Tensor<Float32Array>): Floats =>

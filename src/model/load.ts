@@ -7,15 +7,16 @@ import type { ModelConfig } from './config.ts'
 import { families, parseModelConfig } from './families.ts'
 import { openGguf } from './gguf.ts'
 import { ggufConfig } from './gguf-config.ts'
+import { inFloat32, type Keep, keeperOf } from './keep.ts'
 import { openWeights } from './tensor-source.ts'
-import { loadWeights, type ModelWeights } from './weights.ts'
+import { type Keeper, type KeptTensor, type KeptWeights, loadWeights, type WeightTensor } from './weights.ts'
 
-export interface LoadedModel {
+export interface LoadedModel<T extends KeptTensor = WeightTensor> {
   readonly path: string
   readonly config: ModelConfig
   /** The content of config.json. */
   readonly json: unknown
-  readonly weights: ModelWeights
+  readonly weights: KeptWeights<T>
 }
 
 /** The content of a JSON file. */
@@ -58,14 +59,23 @@ export function loadConfig(path: string): { readonly config: ModelConfig; readon
 }
 
 /**
- * Loads a model.
+ * Loads a model in float32.
  * @throws UserError or InputError naming the file and what is missing, unsupported or misshapen.
  */
 export function loadModel(path: string): LoadedModel {
+  return load(path, () => inFloat32)
+}
+
+/** Loads a model in the form in which its weights are to be kept. @throws as `loadModel`. */
+export function loadKept(path: string, keep: Keep): LoadedModel<KeptTensor> {
+  return load(path, (config) => keeperOf(keep, families[config.family], config))
+}
+
+function load<T extends KeptTensor>(path: string, keeperFor: (config: ModelConfig) => Keeper<T>): LoadedModel<T> {
   const { config, json } = loadConfig(path)
   const source = openWeights(path)
   try {
-    return { path, config, json, weights: loadWeights(source, families[config.family], config) }
+    return { path, config, json, weights: loadWeights(source, families[config.family], config, keeperFor(config)) }
   } finally {
     source.close()
   }

@@ -1,10 +1,10 @@
 /** @file What the passes of one model share: its programs, compiled when first needed, its weights and its buffers. */
 import {
   type Backend,
+  type Feeds,
   type FloatArray,
   type FloatTensors,
   type Graph,
-  type Program,
   rowsOf,
   type Tensor,
   type Tensors,
@@ -13,10 +13,12 @@ import { type AttentionGraphs, buildAttention } from './attention.ts'
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
 import { buildHead, type HeadGraphs, type HeadStatistics } from './head.ts'
-import { buildLayer, type LayerParts, type Learning } from './layer.ts'
+import { buildLayer, type LayerOptions, type LayerParts, type Learning } from './layer.ts'
 import { inverseFrequencies, type RotaryTables, rotaryTables } from './rope.ts'
 import { type AttentionBlock, attentionBlocks, depthsOf, type Row } from './row.ts'
-import type { ModelWeights, WeightTensor } from './weights.ts'
+import { deviceRunner, programRunner } from './runner.ts'
+import { rowReader } from './stored-rows.ts'
+import type { KeptTensor, KeptWeights } from './weights.ts'
 import { makeWorkspace, type Workspace } from './workspace.ts'
 
 /** How work is cut. The results do not depend on it beyond rounding. */
@@ -34,7 +36,8 @@ export const defaultCuts: Cuts = { blockTokens: 128, chunkTokens: 512, headToken
 export interface Machine {
   readonly backend: Backend
   readonly config: ModelConfig
-  readonly weights: ModelWeights
+  /** As they are kept. What learns is in float32. */
+  readonly weights: KeptWeights
   readonly cuts: Cuts
   readonly workspace: Workspace
   readonly attention: AttentionGraphs
@@ -42,7 +45,7 @@ export interface Machine {
   headFor(asked: HeadStatistics): HeadGraphs
   /** The graphs of a layer of which so much learns: the same for all layers that compute the same. */
   layerFor(learning: Learning, layer: number): LayerParts
-  run(graph: Graph, feeds: Tensors, into: Tensors): Promise<void>
+  run(graph: Graph, feeds: Feeds, into: Tensors): Promise<void>
   /** Writes the rows of the embedding for some tokens, scaled. @throws RangeError for an id that has none. */
   embed(ids: ArrayLike<number>, into: Tensor<FloatArray>): void
   /** Rotary tables of each kind of layer for tokens at these positions; null where it has none. */
@@ -66,40 +69,26 @@ export interface RowView {
   readonly blocks: readonly AttentionBlock[]
 }
 
-export function makeMachine(backend: Backend, config: ModelConfig, weights: ModelWeights, cuts = defaultCuts): Machine {
+export function makeMachine(backend: Backend, config: ModelConfig, weights: KeptWeights, own = defaultCuts): Machine {
+  // On a device a row is one block.
+  const cuts = backend.device === undefined ? own : { ...own, blockTokens: Number.MAX_SAFE_INTEGER }
   const family = families[config.family]
   const frequencies = config.kinds.map(({ rope }) => rope && inverseFrequencies(rope, weights.ropeFactors))
   const angles: Machine['angles'] = (positions) =>
     frequencies.map((own) => own && rotaryTables(backend, own, positions))
-  const programs = new Map<Graph, Promise<Program>>()
-  const heads = new Map<string, HeadGraphs>()
-  const layers = new Map<string, LayerParts>()
-  const compiled = (graph: Graph): Promise<Program> => {
-    const known = programs.get(graph) ?? backend.compile(graph)
-    programs.set(graph, known)
-    return known
-  }
+  const headFor = remembered((asked: HeadStatistics) => buildHead(family, config, asked))
+  const layerWith = remembered((options: LayerOptions) => buildLayer(family, config, options))
+  const workspace = makeWorkspace(backend)
   return {
     backend,
     config,
     weights,
     cuts,
-    workspace: makeWorkspace(backend),
+    workspace,
     attention: buildAttention(config),
-    headFor: (asked) => {
-      const key = JSON.stringify(asked)
-      const graphs = heads.get(key) ?? buildHead(family, config, asked)
-      heads.set(key, graphs)
-      return graphs
-    },
-    layerFor: (learning, layer) => {
-      const options = { learning, turned: config.kinds[config.kindOf[layer]].rope?.size ?? 0 }
-      const key = JSON.stringify(options)
-      const parts = layers.get(key) ?? buildLayer(family, config, options)
-      layers.set(key, parts)
-      return parts
-    },
-    run: async (graph, feeds, into) => (await compiled(graph)).run(feeds, into),
+    headFor,
+    layerFor: (learning, layer) => layerWith({ learning, turned: config.kinds[config.kindOf[layer]].rope?.size ?? 0 }),
+    ...(backend.device === undefined ? programRunner(backend, workspace) : deviceRunner(backend.device, weights)),
     embed: (ids, into) => embedRows(weights.embedding, ids, into, config.embeddingScale),
     angles,
     prepare: (row) => {
@@ -116,18 +105,27 @@ export function makeMachine(backend: Backend, config: ModelConfig, weights: Mode
       }))
       return { row, tokens: row.ids.length, layers: config.kindOf.map((kind) => views[kind]) }
     },
-    dispose: async () => {
-      for (const program of programs.values()) await (await program).dispose()
-    },
   }
 }
 
-function embedRows(table: WeightTensor, ids: ArrayLike<number>, into: Tensor<FloatArray>, scale: number): void {
+/** The result for equal options is made once. */
+function remembered<Options, Result>(make: (options: Options) => Result): (options: Options) => Result {
+  const results = new Map<string, Result>()
+  return (options) => {
+    const key = JSON.stringify(options)
+    const known = results.get(key) ?? make(options)
+    results.set(key, known)
+    return known
+  }
+}
+
+function embedRows(table: KeptTensor, ids: ArrayLike<number>, into: Tensor<FloatArray>, scale: number): void {
   const [rows, width] = table.shape
+  const rowOf = rowReader(table)
   for (let at = 0; at < ids.length; at++) {
     const id = ids[at]
     if (!(id >= 0 && id < rows)) throw new RangeError(`token id ${id} is not in the vocabulary of ${rows}`)
-    into.data.set(table.data.subarray(id * width, (id + 1) * width), at * width)
+    into.data.set(rowOf(id), at * width)
   }
   if (scale !== 1) for (let at = 0; at < ids.length * width; at++) into.data[at] *= scale
 }
@@ -135,7 +133,7 @@ function embedRows(table: WeightTensor, ids: ArrayLike<number>, into: Tensor<Flo
 /** Tensors with a row for each token, and those that all tokens share. */
 export interface PartFeeds {
   readonly tokens: Tensors
-  readonly shared: Tensors
+  readonly shared: Feeds
 }
 
 /**

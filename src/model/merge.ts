@@ -1,8 +1,9 @@
 /** @file Weights with an adapter added to them: W + s · B A. */
 import { type Backend, makeGraph } from '../engine/backend.ts'
 import { add, input, matmul } from '../engine/ops.ts'
+import { float32Of } from '../engine/stored.ts'
 import { type Adapter, FACTOR_A, FACTOR_B, loraScale } from './lora.ts'
-import type { LayerTensors, WeightTensor } from './weights.ts'
+import type { KeptTensor, KeptTensors, WeightTensor } from './weights.ts'
 
 const graphOf = (scale: number) => {
   const [a, b] = [input('a', ['R', 'K']), input('b', ['M', 'R'])]
@@ -12,19 +13,19 @@ const graphOf = (scale: number) => {
 /** The layers of a model with an adapter in their weights; those without factors stay the same tensors. */
 export async function mergeLayers(
   backend: Backend,
-  layers: readonly LayerTensors[],
+  layers: readonly KeptTensors[],
   adapter: Adapter,
-): Promise<LayerTensors[]> {
+): Promise<KeptTensors[]> {
   const program = await backend.compile(graphOf(loraScale(adapter.settings)))
   try {
-    const merged: LayerTensors[] = []
+    const merged: KeptTensors[] = []
     for (const [layer, tensors] of layers.entries()) {
-      const own: Record<string, WeightTensor> = { ...tensors }
+      const own: Record<string, KeptTensor> = { ...tensors }
       const factors = adapter.layers[layer]
       for (const [name, a] of Object.entries(factors)) {
         if (!name.endsWith(FACTOR_A)) continue
         const module = name.slice(0, -FACTOR_A.length)
-        const w = tensors[`${module}.weight`]
+        const w = float32Of(tensors[`${module}.weight`])
         const into = { data: backend.allocate(w.data.length), shape: w.shape }
         await program.run({ w, a, b: factors[module + FACTOR_B] }, { merged: into })
         own[`${module}.weight`] = { data: new Float32Array(into.data), shape: w.shape }

@@ -1,7 +1,8 @@
 /** @file One row through the whole model: log-probabilities of its scored tokens, and the gradients of a loss on them. */
 import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import { backwardLayers, type LayersPass } from './backward.ts'
-import { type FedLayers, forwardLayers, type Keeping } from './forward.ts'
+import { backwardOnDevice, type DevicePass, forwardOnDevice } from './device-layers.ts'
+import { type FedLayers, forwardLayers, type Keeping, type LayerState } from './forward.ts'
 import {
   type AskedStatistics,
   type HeadPass,
@@ -15,7 +16,7 @@ import {
   slopeBackward,
 } from './head-pass.ts'
 import type { Learning } from './layer.ts'
-import type { Machine } from './machine.ts'
+import type { Machine, PreparedRow } from './machine.ts'
 import type { Row } from './row.ts'
 import type { PerWeight } from './weights.ts'
 import { addInto } from './workspace.ts'
@@ -31,7 +32,28 @@ export interface Gradients {
 export type GradientTables = Omit<PerWeight<Tensor<FloatArray>>, 'layers'>
 
 /** A forward pass that can be gone back. Its buffers belong to the machine: one at a time. */
-export interface RowPass extends LayersPass, HeadPass {}
+export interface RowPass extends LayersPass, HeadPass {
+  /** What lies on a device instead of in `states`. */
+  readonly onDevice?: DevicePass
+}
+
+interface Forward {
+  readonly states: readonly LayerState[]
+  readonly onDevice?: DevicePass
+  readonly hidden: Tensor<FloatArray>
+}
+
+async function throughLayers(
+  machine: Machine,
+  row: PreparedRow,
+  layers: FedLayers,
+  keeping: Keeping,
+): Promise<Forward> {
+  const { device } = machine.backend
+  if (device === undefined) return forwardLayers(machine, row, layers, keeping)
+  const { pass, hidden } = await forwardOnDevice(machine, device, { row, layers, keeping })
+  return { states: [], onDevice: pass, hidden }
+}
 
 /** The layers of the model without an adapter. */
 export function weightLayers(machine: Machine, learning: Learning = { kind: 'none' }): FedLayers {
@@ -42,7 +64,7 @@ export function weightLayers(machine: Machine, learning: Learning = { kind: 'non
 
 /** The logits of every token, [T, vocabulary]. */
 export async function logitsOf(machine: Machine, row: Row, layers: FedLayers): Promise<Tensor<FloatArray>> {
-  const { hidden } = await forwardLayers(machine, machine.prepare(row), layers, 'nothing')
+  const { hidden } = await throughLayers(machine, machine.prepare(row), layers, 'nothing')
   return headLogits(machine, hidden)
 }
 
@@ -51,7 +73,7 @@ export async function logitsOf(machine: Machine, row: Row, layers: FedLayers): P
  * machine: one at a time.
  */
 export async function referenceStates(machine: Machine, row: Row, layers: FedLayers): Promise<Tensor<FloatArray>> {
-  const { hidden } = await forwardLayers(machine, machine.prepare(row), layers, 'nothing')
+  const { hidden } = await throughLayers(machine, machine.prepare(row), layers, 'nothing')
   // Out of the buffers of the layers, in which a pass of the policy on this machine works too.
   const kept = machine.workspace.take('reference hidden', hidden.shape)
   kept.data.set(hidden.data)
@@ -81,7 +103,7 @@ export async function scoreRowWithKl(
 async function scoreInto(machine: Machine, row: Row, layers: FedLayers, into: ScoreTargets): Promise<void> {
   if (row.scored.length === 0) return
   const prepared = machine.prepare(row)
-  const { hidden } = await forwardLayers(machine, prepared, layers, 'nothing')
+  const { hidden } = await throughLayers(machine, prepared, layers, 'nothing')
   await headScores(machine, prepared, hidden, into)
 }
 
@@ -108,8 +130,8 @@ export async function forwardRowWith(
   { keeping, ...asked }: ForwardOptions,
 ): Promise<RowPass> {
   const prepared = machine.prepare(row)
-  const { states, hidden } = await forwardLayers(machine, prepared, layers, keeping)
-  return { ...(await headSloped(machine, prepared, hidden, asked)), layers, states, keeping }
+  const { hidden, ...kept } = await throughLayers(machine, prepared, layers, keeping)
+  return { ...(await headSloped(machine, prepared, hidden, asked)), ...kept, layers, keeping }
 }
 
 /** Adds the gradients of a loss to `grads`, given d loss / d logps [S]. */
@@ -135,7 +157,10 @@ export async function backwardRowWith(
     tables === undefined
       ? slopeBackward(machine, pass, dScores)
       : await headBackward(machine, pass, dScores, tables.head)
-  const dEmbedded = await backwardLayers(machine, pass, dHidden, grads.layers)
+  const dEmbedded =
+    pass.onDevice === undefined
+      ? await backwardLayers(machine, pass, dHidden, grads.layers)
+      : await backwardOnDevice(machine, pass.onDevice, dHidden, grads.layers)
   if (tables === undefined) return
   const { hiddenSize: width, embeddingScale } = machine.config
   pass.row.row.ids.forEach((id, at) => {

@@ -3,9 +3,11 @@
  * is every machine that onnxruntime runs on). Format: https://github.com/huggingface/safetensors
  */
 import { InputError } from '../base/errors.ts'
+import type { Tensor } from '../engine/backend.ts'
+import { fromBfloat16, fromFloat16 } from '../engine/half.ts'
+import type { HalfTensor } from '../engine/stored.ts'
 import { type ByteFile, openByteFile } from './byte-file.ts'
 import { foreignKind } from './foreign.ts'
-import { fromBfloat16, fromFloat16 } from './half.ts'
 import { type HeaderObject, type HeaderValue, parseHeaderJson } from './header-json.ts'
 import { exactElementCount } from './shape.ts'
 
@@ -56,6 +58,8 @@ export interface SafetensorsFile {
    * @throws InputError where there is no such tensor, or it holds no floating-point numbers.
    */
   readFloat32(name: string): Float32Array<ArrayBuffer>
+  /** The same, but numbers of 16 bits as they are. */
+  readKept(name: string): Tensor<Float32Array> | HalfTensor
   close(): void
 }
 
@@ -82,6 +86,7 @@ export function openSafetensors(path: string): SafetensorsFile {
       tensors,
       read: (name) => readNumbers(file, entryOf(name)),
       readFloat32: (name) => toFloat32(file, name, entryOf(name)),
+      readKept: (name) => toKept(file, name, entryOf(name)),
       close: file.close,
     }
   } catch (error) {
@@ -181,4 +186,18 @@ function toFloat32(file: ByteFile, name: string, entry: TensorEntry): Float32Arr
   if (numbers instanceof Uint16Array && entry.dtype === 'F16') return fromFloat16(numbers)
   if (numbers instanceof Uint16Array && entry.dtype === 'BF16') return fromBfloat16(numbers)
   throw problem(file, name, 'floating-point numbers', entry.dtype)
+}
+
+const halves: ReadonlyMap<Dtype, HalfTensor['storage']> = new Map([
+  ['F16', 'float16'],
+  ['BF16', 'bfloat16'],
+])
+
+function toKept(file: ByteFile, name: string, entry: TensorEntry): Tensor<Float32Array> | HalfTensor {
+  const storage = halves.get(entry.dtype)
+  const { shape } = entry
+  const numbers = storage && readNumbers(file, entry)
+  return numbers instanceof Uint16Array && storage !== undefined
+    ? { storage, data: numbers, shape }
+    : { data: toFloat32(file, name, entry), shape }
 }

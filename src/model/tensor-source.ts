@@ -5,9 +5,10 @@ import { parseJson } from '../base/lines.ts'
 import { openByteFile } from './byte-file.ts'
 import { CONVERT_PICKLE } from './foreign.ts'
 import { openGguf } from './gguf.ts'
-import { namedTensors, readNamed } from './gguf-names.ts'
+import { keepNamed, namedTensors, readNamed } from './gguf-names.ts'
 import { resolveInFolder } from './model-folder.ts'
 import { openSafetensors, type SafetensorsFile } from './safetensors.ts'
+import type { KeptTensor } from './weights.ts'
 
 /** Named tensors under their names in transformers, in float32, shape outermost first. */
 export interface TensorSource {
@@ -18,6 +19,8 @@ export interface TensorSource {
   shape(name: string): readonly number[]
   /** @throws InputError where there is no such tensor, or it cannot be read as float32. */
   read(name: string): Float32Array<ArrayBuffer>
+  /** The tensor as the file holds it, where that is 16-bit floating point or a matrix in blocks; else in float32. */
+  readKept(name: string): KeptTensor
   close(): void
 }
 
@@ -65,6 +68,7 @@ function openGgufWeights(path: string): TensorSource {
       names: new Set(tensors.keys()),
       shape: (name) => get(name).tensor.shape,
       read: (name) => readNamed(file, get(name)),
+      readKept: (name) => keepNamed(file, get(name)),
       close: file.close,
     }
   } catch (error) {
@@ -94,6 +98,7 @@ function safetensorsSource(
     names: new Set(holders.keys()),
     shape: (name) => entryOf(path, holders, name).shape,
     read: (name) => entryOf(path, holders, name).file.readFloat32(name),
+    readKept: (name) => entryOf(path, holders, name).file.readKept(name),
     close: () => closeAll(files),
   }
 }

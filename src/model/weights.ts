@@ -2,12 +2,16 @@
 import { InputError } from '../base/errors.ts'
 import type { Tensor } from '../engine/backend.ts'
 import { elementCount, showShape } from '../engine/dims.ts'
+import { isStored, type StoredTensor } from '../engine/stored.ts'
 import type { ModelConfig } from './config.ts'
 import type { Family } from './layer.ts'
 import type { TensorSource } from './tensor-source.ts'
 
 export type WeightTensor = Tensor<Float32Array>
 export type LayerTensors = Readonly<Record<string, WeightTensor>>
+/** A weight as it is kept: in float32, or as it was stored. */
+export type KeptTensor = WeightTensor | StoredTensor
+export type KeptTensors = Readonly<Record<string, KeptTensor>>
 
 /** A tensor for each weight of a model: the weights themselves, or something of the same shapes. */
 export interface PerWeight<T> {
@@ -22,10 +26,13 @@ export interface PerWeight<T> {
   readonly head: Readonly<Record<string, T>>
 }
 
-export interface ModelWeights extends PerWeight<WeightTensor> {
+export interface KeptWeights<T extends KeptTensor = KeptTensor> extends PerWeight<T> {
   /** Divisors of the rotary frequencies, where a GGUF file brings them. */
   readonly ropeFactors?: Float32Array
 }
+
+/** Weights that can learn. */
+export type ModelWeights = KeptWeights<WeightTensor>
 
 export const EMBEDDING = 'model.embed_tokens.weight'
 export const HEAD = 'lm_head.weight'
@@ -77,10 +84,15 @@ function isIdle(name: string, config: ModelConfig): boolean {
 }
 
 /**
- * Reads the weights of a model.
+ * Reads the weights of a model, each tensor in its turn.
  * @throws InputError naming a tensor that is missing, of another shape, or not part of the architecture.
  */
-export function loadWeights(source: TensorSource, family: Family, config: ModelConfig): ModelWeights {
+export function loadWeights<T extends KeptTensor>(
+  source: TensorSource,
+  family: Family,
+  config: ModelConfig,
+  keep: Keeper<T>,
+): KeptWeights<T> {
   const rope = config.kinds.map((kind) => kind.rope).find((own) => own !== null)
   const shapes = tensorShapes(family, config).set(ROPE_FACTORS, [(rope?.size ?? 0) / 2])
   for (const name of source.names) {
@@ -88,7 +100,7 @@ export function loadWeights(source: TensorSource, family: Family, config: ModelC
       throw new InputError({ file: source.path }, `tensors of a ${config.family} model only`, `'${name}'`)
     }
   }
-  const read = (name: string): WeightTensor => {
+  const check = (name: string): readonly number[] => {
     const shape = shapes.get(name) ?? []
     if (!source.names.has(name)) {
       throw new InputError({ file: source.path }, `a tensor '${name}' ${showShape(shape)}`, 'none of that name')
@@ -97,8 +109,9 @@ export function loadWeights(source: TensorSource, family: Family, config: ModelC
     if (found.join() !== shape.join()) {
       throw new InputError({ file: source.path }, `'${name}' of shape ${showShape(shape)}`, showShape(found))
     }
-    return { data: source.read(name), shape }
+    return shape
   }
+  const read = (name: string): T => keep(source, name, check(name))
   const embedding = read(EMBEDDING)
   const layerNames = [...layerShapes(family, config).keys()]
   const layers = Array.from({ length: config.layers }, (_, layer) =>
@@ -113,9 +126,12 @@ export function loadWeights(source: TensorSource, family: Family, config: ModelC
         name === HEAD && config.tiedHead ? embedding : read(name),
       ]),
     ),
-    ...(source.names.has(ROPE_FACTORS) && { ropeFactors: read(ROPE_FACTORS).data }),
+    ...(source.names.has(ROPE_FACTORS) && { ropeFactors: source.read(ROPE_FACTORS) }),
   }
 }
+
+/** Reads a tensor of a checkpoint, whose shape is right, in the form in which it is kept. */
+export type Keeper<T extends KeptTensor> = (source: TensorSource, name: string, shape: readonly number[]) => T
 
 /** Every weight under its name in transformers. */
 export function namedWeights<T>(weights: PerWeight<T>): Map<string, T> {
@@ -129,8 +145,18 @@ export function namedWeights<T>(weights: PerWeight<T>): Map<string, T> {
   return named
 }
 
-export function parameterCount(weights: ModelWeights): number {
+export function parameterCount(weights: KeptWeights): number {
   let count = 0
-  for (const { shape } of namedWeights(weights).values()) count += elementCount(shape)
+  for (const { shape } of namedWeights<KeptTensor>(weights).values()) count += elementCount(shape)
   return count
+}
+
+/** The weights, all of which are in float32: they learn, or are written. @throws Error naming one that is not. */
+export function float32Weights(weights: KeptWeights): ModelWeights {
+  if (areFloat32(weights)) return weights
+  throw new Error('weights that learn or are written were kept in another form than float32')
+}
+
+function areFloat32(weights: KeptWeights): weights is ModelWeights {
+  return ![...namedWeights<KeptTensor>(weights).values()].some(isStored)
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { unfinishedPolicies } from '../interop/export-pairs.ts'
 import { exportNames } from '../interop/export-rows.ts'
 import { dataFields } from './config.ts'
+import { deviceField } from './device-settings.ts'
 import { splitterField } from './splitter-field.ts'
 
 const count = z.number().int().positive()
@@ -21,6 +22,7 @@ const modelFields = {
 
 export const scoreSchema = z.strictObject({
   ...modelFields,
+  device: deviceField,
   dataset_path: z
     .string()
     .min(1)

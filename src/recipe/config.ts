@@ -8,9 +8,11 @@ import type { NeutralPolicy } from '../data/labelled.ts'
 import type { GroupPairs } from '../pair/pairs.ts'
 import type { ScheduleType } from '../train/schedule.ts'
 import { bestFields, refuseBest } from './best-settings.ts'
+import { deviceField } from './device-settings.ts'
 import { refuseLosses } from './loss-refusals.ts'
 import { lossFields } from './loss-settings.ts'
 import { lessonOf, OBJECTIVES } from './objectives.ts'
+import { refuseTorch, torchFields } from './torch-settings.ts'
 
 /** Choices in the order of help, checked against the types of the rooms that know what they mean. */
 const pairPolicies = ['all', 'best_worst', 'first'] as const satisfies readonly GroupPairs[]
@@ -135,6 +137,11 @@ export const loraFields = {
     .default('all-linear')
     .meta({ group: 'LoRA', description: 'linears with an adapter, by name' }),
   use_rslora: z.boolean().default(false).meta({ group: 'LoRA', description: 'scale is alpha / √r' }),
+  load_in_4bit: z
+    .boolean()
+    .default(false)
+    .meta({ group: 'LoRA', description: 'the linears of the model are rounded to 4 bits while they are loaded' }),
+  load_in_8bit: z.boolean().default(false).meta({ group: 'LoRA', description: 'the same with 8 bits' }),
 }
 
 export const trainingFields = {
@@ -162,9 +169,10 @@ export const trainingFields = {
   seed: z.number().int().default(42).meta({ group: 'Training', description: 'of order, dropout, adapter, split' }),
   gradient_checkpointing: z.boolean().optional().meta({
     group: 'Training',
-    description: 'compute activations twice to save memory; default by the memory there is',
+    description: 'compute activations twice to save memory; default by the memory there is, and on a device',
   }),
   threads: count.optional().meta({ group: 'Training', description: 'of the processor; default all' }),
+  device: deviceField.meta({ ...deviceField.meta(), group: 'Training' }),
 }
 
 const evaluationFields = {
@@ -244,6 +252,7 @@ export const trainSchema = z
     ...trainingFields,
     ...evaluationFields,
     ...savingFields,
+    ...torchFields,
   })
   .refine((settings) => settings.adapter === undefined || settings.use_lora, {
     path: ['adapter'],
@@ -253,6 +262,14 @@ export const trainSchema = z
     path: ['eval_generate'],
     message: 'needs problems with answers: say --eval_generate_path FILE',
   })
+  .refine((settings) => settings.use_lora || !(settings.load_in_4bit || settings.load_in_8bit), {
+    path: ['use_lora'],
+    message: 'false trains all weights, which need float32: leave load_in_4bit and load_in_8bit out',
+  })
+  .refine((settings) => !(settings.load_in_4bit && settings.load_in_8bit), {
+    path: ['load_in_4bit'],
+    message: 'and load_in_8bit exclude each other',
+  })
   .refine((settings) => !settings.from_scratch || !settings.use_lora, {
     path: ['from_scratch'],
     message: 'trains all weights: say use_lora false too',
@@ -261,8 +278,13 @@ export const trainSchema = z
     path: ['precompute_ref_log_probs'],
     message: 'is for preferences: other objectives ask no reference',
   })
+  .refine((settings) => settings.use_lora || (settings.device ?? 'cpu') === 'cpu', {
+    path: ['device'],
+    message: 'must be cpu where all weights learn (use_lora false): others keep the weights where they are',
+  })
   .superRefine(refuseLosses)
   .superRefine(refuseBest)
+  .superRefine(refuseTorch)
 
 export type TrainSettings = z.output<typeof trainSchema>
 export type TrainInput = z.input<typeof trainSchema>

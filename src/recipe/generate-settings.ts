@@ -1,6 +1,7 @@
 /** @file The settings of sampling: those of a policy and its sampling, for every command that samples, and `generate`'s. */
 import { z } from 'zod'
 import type { Storage } from '../model/decode.ts'
+import { deviceField } from './device-settings.ts'
 import { serverFields } from './server-settings.ts'
 import { splitterField } from './splitter-field.ts'
 
@@ -98,7 +99,18 @@ const fileFields = {
   json: z.boolean().default(false).meta({ group: 'Output', description: 'print JSON' }),
 }
 
-export const generateSchema = z.strictObject({ ...policyFields, ...samplingFields, ...promptFields, ...fileFields })
+export const generateSchema = z
+  .strictObject({
+    ...policyFields,
+    ...samplingFields,
+    ...promptFields,
+    ...fileFields,
+    device: deviceField.meta({ group: 'Model', description: 'cpu only: sampling runs on the processor' }),
+  })
+  .refine(({ device = 'cpu' }) => device === 'cpu', {
+    path: ['device'],
+    message: 'must be cpu: sampling runs on the processor; webgpu and cuda are for train, score and local judges',
+  })
 
 export type GenerateSettings = z.output<typeof generateSchema>
 

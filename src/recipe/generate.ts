@@ -5,12 +5,12 @@ import type { Prompt } from '../data/records.ts'
 import { ortBackend } from '../engine/session.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import { decodeGreedily, openDecoder } from '../model/decode.ts'
-import { loadModel } from '../model/load.ts'
+import { loadKept } from '../model/load.ts'
 import { makeMachine } from '../model/machine.ts'
 import type { Completion } from '../rollout/generator.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
 import type { GenerateSettings } from './generate-settings.ts'
-import { openPolicy } from './policy.ts'
+import { keepFor, openPolicy } from './policy.ts'
 import { askedPrompt, samplingOf } from './sample.ts'
 import type { World } from './world.ts'
 
@@ -25,7 +25,7 @@ export async function* generate(
   settings: GenerateSettings & { readonly prompt: string },
 ): AsyncGenerator<GeneratedPiece, readonly number[]> {
   const tokenizer = loadTokenizer(settings.base_model)
-  const { config, weights } = loadModel(settings.base_model)
+  const { config, weights } = loadKept(settings.base_model, keepFor(settings.decode_dtype))
   const machine = makeMachine(ortBackend({ threads: settings.threads ?? availableParallelism() }), config, weights)
   const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter, config)
   const decoder = await openDecoder(machine, { adapter, storage: settings.decode_dtype })

@@ -134,9 +134,9 @@ async function openMember(name: string, place: Place, shared: Shared): Promise<M
     case 'arithmetic':
       return { judge: arithmeticJudge() }
     case 'local':
-      return openLocalJudge(parsed.path, settings.threads)
+      return openLocalJudge(parsed.path, settings)
     case 'implicit':
-      return openImplicitJudge(parsed.path, settings.threads)
+      return openImplicitJudge(parsed.path, settings)
     case 'replay':
       return chatMember(await replayModel(parsed.file), place, shared)
     case 'chat': {

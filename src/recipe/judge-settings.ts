@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { CalibrationKind } from '../eval/calibration.ts'
 import { AGGREGATIONS } from '../judge/aggregate.ts'
 import type { ModeName } from '../judge/modes.ts'
+import { deviceField } from './device-settings.ts'
 import { serverFields } from './server-settings.ts'
 import { splitterField } from './splitter-field.ts'
 
@@ -62,6 +63,7 @@ const spendingFields = {
   }),
   ...serverFields,
   threads: count.optional().meta({ group: 'Money and speed', description: 'of the processor, for local:' }),
+  device: deviceField.meta({ ...deviceField.meta(), group: 'Money and speed' }),
 }
 
 export const judgeFields = { ...askedFields, ...spendingFields }

@@ -4,9 +4,12 @@ import { UsageError } from '../base/errors.ts'
 import { writeDurably } from '../base/files.ts'
 import { sha256 } from '../base/hash.ts'
 import { problemOfMessages } from '../data/judge-row.ts'
+import type { Judgement } from '../data/judgement.ts'
+import type { Label } from '../data/labels.ts'
 import type { Question } from '../data/prompt-rows.ts'
 import { promptOf, type Rollout } from '../data/rollout.ts'
 import type { StageEvent } from '../data/stage-events.ts'
+import { heedPeople } from '../pair/human.ts'
 import { type JudgedRollout, judgedRollout } from '../pair/judged.ts'
 import { type PairPlace, placeKey } from '../pair/make-pair.ts'
 import { count, type Reasons } from '../pair/reasons.ts'
@@ -35,6 +38,8 @@ export interface Pairing {
   /** The name of the judge, once it was asked. */
   judge: string | null
   agreement: { readonly agreed: number; readonly of: number } | null
+  /** What people say of solutions, by their ids. */
+  readonly labels: ReadonlyMap<string, Label>
   /** Opened when it is first needed. */
   policy: OpenPolicy | undefined
 }
@@ -52,7 +57,9 @@ export async function* judgeRollouts(
   const { settings, folder, world } = pairing
   const { reward_model, splitter } = settings
   const asked = rollouts.filter(wanted)
-  if (reward_model === undefined || asked.length === 0) return rollouts.map((rollout) => judgedRollout(rollout))
+  const decide = (rollout: Rollout, judgement?: Judgement): JudgedRollout =>
+    heedPeople(judgedRollout(rollout, judgement), pairing.labels, judgement?.aggregation)
+  if (reward_model === undefined || asked.length === 0) return rollouts.map((rollout) => decide(rollout))
   const path = join(folder, name)
   const rows = asked.map(({ problem, steps }) => `${JSON.stringify({ problem, steps })}\n`)
   writeDurably(path, new Set(rows))
@@ -65,7 +72,7 @@ export async function* judgeRollouts(
     for (const verdict of judgement?.steps ?? []) {
       count(pairing.verdicts, verdict.state === 'scored' ? verdict.label : verdict.state)
     }
-    return judgedRollout(rollout, judgement)
+    return decide(rollout, judgement)
   })
 }
 

@@ -40,10 +40,18 @@ export async function* loadRollouts(path: string): AsyncGenerator<StageEvent, re
 }
 
 /** Rollouts with steps that can be judged, of problems with one answer. The others are counted by reason. */
-export function usableRollouts(rollouts: readonly Rollout[], reasons: Reasons): Rollout[] {
+export function usableRollouts(
+  rollouts: readonly Rollout[],
+  reasons: Reasons,
+  bad: ReadonlySet<string> = new Set(),
+): Rollout[] {
   const contradicted = problemsWithTwoAnswers(rollouts)
   return rollouts.filter((rollout) => {
-    const flaw = contradicted.has(rollout.problem) ? 'its problem has different answers' : flawOf(rollout)
+    const flaw = bad.has(rollout.problem)
+      ? 'a person calls its problem bad'
+      : contradicted.has(rollout.problem)
+        ? 'its problem has different answers'
+        : flawOf(rollout)
     if (flaw !== undefined) count(reasons, flaw)
     return flaw === undefined
   })

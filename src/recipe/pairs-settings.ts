@@ -64,6 +64,10 @@ export const pairFields = {
     description: 'least difference of scores, where scores decide',
   }),
   max_pairs_per_prompt: count.default(16).meta({ group: 'Pairs', description: 'pairs of one problem at most' }),
+  use_human_labels: z.boolean().default(true).meta({
+    group: 'Pairs',
+    description: "what people said of steps (labels.jsonl beside the rollouts, or above) outweighs the judge's word",
+  }),
   check_leak: z.string().optional().meta({
     group: 'Pairs',
     description: 'refuse problems that stand in this file too',

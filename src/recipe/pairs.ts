@@ -1,12 +1,15 @@
 /** @file Preference pairs from rollouts: judged, located, repaired, verified, paired. The `pairs` command. */
 import { mkdirSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { UsageError, UserError } from '../base/errors.ts'
 import { writeDurably } from '../base/files.ts'
 import { lockFolder } from '../base/lock.ts'
+import { LABELS, type Label, type LabelLine, readLabelLines, standingLabels } from '../data/labels.ts'
+import { findDataFile } from '../data/locate.ts'
 import type { Pair } from '../data/pair-row.ts'
 import type { Rollout } from '../data/rollout.ts'
 import type { StageEvent } from '../data/stage-events.ts'
+import { badProblems } from '../pair/human.ts'
 import { findLeaks, normaliseProblem } from '../pair/leak.ts'
 import { auditLines, auditPairs } from '../pair/pair-audit.ts'
 import { count, type Reasons } from '../pair/reasons.ts'
@@ -34,8 +37,9 @@ export async function* makePairs(settings: PairsSettings, world: World): AsyncGe
   try {
     const rollouts = yield* loadRollouts(settings.rollouts)
     if (settings.check_leak !== undefined) await refuseLeaks(rollouts, settings.check_leak)
-    pairing = beginPairing(settings, folder, world, rollouts)
-    const usable = usableRollouts(rollouts, pairing.reasons)
+    const labels = settings.use_human_labels ? await findLabels(settings, folder) : new Map<string, Label>()
+    pairing = beginPairing({ settings, folder, world, labels }, rollouts)
+    const usable = usableRollouts(rollouts, pairing.reasons, badProblems(labels))
     const pairs = yield* strategies[settings.strategy](pairing, usable)
     if (pairs === undefined) return
     const lines = writePairs(pairing, rollouts, pairs)
@@ -61,11 +65,12 @@ function checkSettings(settings: PairsSettings): void {
   if (isSampling && num_resamples === 0) throw new UsageError('--num_resamples: expected 1 at least, found 0')
 }
 
-function beginPairing(settings: PairsSettings, folder: string, world: World, rollouts: readonly Rollout[]): Pairing {
+function beginPairing(
+  given: Pick<Pairing, 'settings' | 'folder' | 'world' | 'labels'>,
+  rollouts: readonly Rollout[],
+): Pairing {
   return {
-    settings,
-    folder,
-    world,
+    ...given,
     makers: new Set(rollouts.map(({ maker }) => maker)),
     reasons: new Map(),
     verdicts: new Map(),
@@ -73,6 +78,15 @@ function beginPairing(settings: PairsSettings, folder: string, world: World, rol
     agreement: null,
     policy: undefined,
   }
+}
+
+/** The labels of people: beside the rollouts or the pairs, or a folder above, where a run of several rounds has them. */
+async function findLabels({ rollouts }: PairsSettings, folder: string): Promise<ReadonlyMap<string, Label>> {
+  const own = dirname(resolve(findDataFile(rollouts)))
+  const folders = new Set([dirname(own), own, dirname(folder), folder])
+  const lines: LabelLine[] = []
+  for (const one of folders) lines.push(...(await readLabelLines(join(one, LABELS))))
+  return standingLabels(lines.sort((a, b) => Date.parse(a.when) - Date.parse(b.when))).labels
 }
 
 /** Writes the pairs that are kept, and the audit, whose words come back. */

@@ -93,7 +93,8 @@ export function generateSettingsOf(
   folder: string,
 ): GenerateSettings & { dataset_path: string } {
   const { dataset_path } = settings
-  const parsed = generateSchema.parse({ ...pick(settings, generateSchema.shape), ...policy, output_dir: folder })
+  const { device: _device, ...own } = pick(settings, generateSchema.shape) // sampling runs on the processor
+  const parsed = generateSchema.parse({ ...own, ...policy, output_dir: folder })
   return { ...parsed, dataset_path }
 }
 

@@ -8,6 +8,7 @@ import { writeDurably } from '../base/files.ts'
 import { sha256, sha256File } from '../base/hash.ts'
 import { parseJson } from '../base/lines.ts'
 import type { RunEvent } from '../data/events.ts'
+import { readDroppedPairs } from '../data/pair-review.ts'
 import type { StageEvent } from '../data/stage-events.ts'
 import { ledgerPath } from '../judge/ledger.ts'
 import { listCheckpoints } from '../train/checkpoint.ts'
@@ -165,7 +166,7 @@ async function* trainOn(
   pairs: string,
 ): AsyncGenerator<StageEvent | RunEvent, Trained | undefined> {
   const wanted = trainSettingsOf(settings, policy, output, { pairs, training })
-  const key = trainingKey(wanted, pairs)
+  const key = trainingKey(wanted, pairs, await readDroppedPairs(pairs))
   const next = settings.use_lora ? { base_model: settings.base_model, adapter: output } : { base_model: output }
   if (readTrained(join(own, TRAINED)) === key) {
     yield { type: 'stage-end', stage: 'train', lines: ['done before: passed over'], seconds: 0, folder: output }
@@ -181,9 +182,10 @@ async function* trainOn(
 }
 
 /** Of everything that training follows from. */
-function trainingKey(settings: TrainInput, pairs: string): string {
+function trainingKey(settings: TrainInput, pairs: string, takenOut: ReadonlyMap<string, unknown>): string {
   const { dataset_path: _, output_dir: __, ...own } = settings
-  return sha256(JSON.stringify([own, sha256File(pairs)]))
+  const without = takenOut.size === 0 ? [] : [[...takenOut.keys()].sort()]
+  return sha256(JSON.stringify([own, sha256File(pairs), ...without]))
 }
 
 function readTrained(path: string): string | undefined {

@@ -1,5 +1,4 @@
 /** @file Log-probabilities of completions under a model, with or without an adapter: the `score` command. */
-import { availableParallelism } from 'node:os'
 import { InputError } from '../base/errors.ts'
 import type { Row } from '../base/lines.ts'
 import { type Continuation, packContinuations } from '../batch/pack.ts'
@@ -8,15 +7,15 @@ import { promptIds } from '../data/prompt-ids.ts'
 import { readRows } from '../data/rows.ts'
 import type { Bad } from '../data/schema.ts'
 import { scoreRow as completionsOf, type ScoredCompletion } from '../data/score-row.ts'
-import { ortBackend } from '../engine/session.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import type { FedLayers } from '../model/forward.ts'
-import { loadModel } from '../model/load.ts'
+import { loadKept } from '../model/load.ts'
 import { adaptedLayers } from '../model/lora.ts'
 import { type Machine, makeMachine } from '../model/machine.ts'
 import { scoreRow, weightLayers } from '../model/pass.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { ScoreSettings } from './command-settings.ts'
+import { openBackend, type Place } from './device.ts'
 
 export interface Scores {
   /** The tokens that were scored. */
@@ -37,12 +36,12 @@ interface Waiting {
 }
 
 /** Opens a model for scoring or decoding. */
-export function openModel(settings: { base_model: string; adapter?: string; threads?: number }): {
+export async function openModel(settings: Place & { base_model: string; adapter?: string }): Promise<{
   machine: Machine
   layers: FedLayers
-} {
-  const { config, weights } = loadModel(settings.base_model)
-  const machine = makeMachine(ortBackend({ threads: settings.threads ?? availableParallelism() }), config, weights)
+}> {
+  const { config, weights } = loadKept(settings.base_model, 'stored')
+  const machine = makeMachine(await openBackend(settings), config, weights)
   if (settings.adapter === undefined) return { machine, layers: weightLayers(machine) }
   return { machine, layers: adaptedLayers(machine, loadAdapter(settings.adapter, config)) }
 }
@@ -96,7 +95,7 @@ async function* flush({ rows }: Batch, machine: Machine, layers: FedLayers): Asy
  */
 export async function* score(settings: ScoreSettings): AsyncGenerator<ScoredRow> {
   const file = findDataFile(settings.dataset_path)
-  const { machine, layers } = openModel(settings)
+  const { machine, layers } = await openModel(settings)
   let loaded: Tokenizer | undefined
   const tokenizer = (): Tokenizer => {
     loaded ??= loadTokenizer(settings.base_model)

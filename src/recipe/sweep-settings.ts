@@ -133,6 +133,7 @@ const fixed: Readonly<Record<string, string>> = {
   ref_model_sync_steps: YARDSTICK,
   precompute_ref_log_probs: NO_RESULT,
   threads: NO_RESULT,
+  device: NO_RESULT,
   gradient_checkpointing: NO_RESULT,
 }
 

@@ -5,7 +5,9 @@ import { random } from '../base/random.ts'
 import { loadConfig } from '../model/load.ts'
 import type { CheckpointFolder } from '../train/checkpoint.ts'
 import { readBegin } from '../train/state.ts'
+import { readTorchState } from '../train/torch-state.ts'
 import type { TrainSettings } from './config.ts'
+import { type DeviceName, devices } from './device-settings.ts'
 import { chooseWays } from './train-parts.ts'
 import { packageVersion } from './version.ts'
 
@@ -16,9 +18,13 @@ const beginFields = z.object({
   version: z.string(),
   threads: z.number(),
   gradient_checkpointing: z.boolean(),
+  device: z.enum(devices).default('cpu'),
 })
 
-export type Begin = z.infer<typeof beginFields>
+export interface Begin extends z.infer<typeof beginFields> {
+  /** Where it ran before, where it is resumed on another device. */
+  readonly moved_from?: DeviceName
+}
 
 const ADJECTIVES = ['calm', 'brave', 'quiet', 'swift', 'bright', 'patient', 'clever', 'gentle', 'bold', 'keen']
 const ANIMALS = ['otter', 'heron', 'lynx', 'wren', 'badger', 'fox', 'owl', 'hare', 'seal', 'finch']
@@ -33,12 +39,17 @@ function nameRun(now: Date): string {
 /** @throws UserError for a checkpoint that no version of ours has made. */
 export function beginOf(settings: TrainSettings, checkpoint: CheckpointFolder | undefined, now: Date): Begin {
   if (checkpoint !== undefined) {
-    const known = beginFields.safeParse(readBegin(checkpoint.path))
+    const known = beginFields.safeParse(
+      settings.engine === 'torch' ? readTorchState(checkpoint.path).begin : readBegin(checkpoint.path),
+    )
     if (!known.success) throw new UserError(`${checkpoint.path}: was not made by a version that can be resumed`)
     const { threads = known.data.threads, gradient_checkpointing = known.data.gradient_checkpointing } = settings
-    return { ...known.data, threads, gradient_checkpointing }
+    const { device = known.data.device } = settings
+    const moved = device === known.data.device ? {} : { moved_from: known.data.device }
+    return { ...known.data, threads, gradient_checkpointing, device, ...moved }
   }
   const { config } = loadConfig(settings.base_model)
   const run = settings.run_name ?? nameRun(now)
-  return { run, started: now.toISOString(), version: packageVersion(), ...chooseWays(settings, config) }
+  const { device = 'cpu' } = settings
+  return { run, started: now.toISOString(), version: packageVersion(), ...chooseWays(settings, config), device }
 }

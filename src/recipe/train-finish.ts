@@ -10,22 +10,35 @@ import { checkpointPath, damageOf } from '../train/checkpoint.ts'
 import { isEvaluation, type LogEntry } from '../train/log.ts'
 import { type RunFacts, restoreValues, type TrainState, trainerState } from '../train/state.ts'
 import type { Run } from './train-lesson.ts'
-import { type Learned, MODEL_WEIGHTS, writeResults } from './train-output.ts'
+import { type Learned, type Left, leftOf, MODEL_WEIGHTS, writeResults } from './train-output.ts'
 
-export interface Ended {
-  readonly learner: Learner
-  readonly learned: Learned
+/** What a run knows of itself at its end. */
+export interface Told {
   readonly state: TrainState
   readonly facts: RunFacts
   readonly alarms: readonly RaisedAlarm[]
   readonly seconds: number
 }
 
+export interface Ended extends Told {
+  readonly learner: Learner
+  readonly learned: Learned
+}
+
 /** Writes the results: those of the best weights where these are wanted, else those of the last. */
 export async function* finish(run: Run, ended: Ended): AsyncGenerator<RunEvent> {
-  const { settings, folder } = run
-  const { learned, state, facts, alarms, seconds } = ended
   const update = yield* loadBest(run, ended)
+  yield leave(run, ended, leftOf(ended.learned), update)
+}
+
+/** Writes the results of the weights after an update. */
+export function leave(
+  { settings, folder }: Pick<Run, 'settings' | 'folder'>,
+  told: Told,
+  left: Left,
+  update: number,
+): RunEvent {
+  const { state, facts, alarms, seconds } = told
   const logged = state.log.filter((entry) => 'loss' in entry)
   const train = {
     train_loss: logged.reduce((total, entry) => total + entry['loss'], 0) / logged.length,
@@ -36,7 +49,7 @@ export async function* finish(run: Run, ended: Ended): AsyncGenerator<RunEvent> 
   const evaluation = evaluationOf(state.log, update)
   const rewards = stepRewardsOf(state.log)
   if (rewards !== undefined) writeDurably(folder.own('step-rewards.json'), `${JSON.stringify(rewards, null, 2)}\n`)
-  writeResults(folder.path, learned, {
+  writeResults(folder.path, left, {
     settings,
     train,
     evaluation,
@@ -45,7 +58,7 @@ export async function* finish(run: Run, ended: Ended): AsyncGenerator<RunEvent> 
     alarms,
     picture: rewards === undefined ? [] : drawStepRewards(rewards),
   })
-  yield { type: 'run-end', update: state.update, seconds, metrics: { ...train, ...evaluation }, folder: folder.path }
+  return { type: 'run-end', update: state.update, seconds, metrics: { ...train, ...evaluation }, folder: folder.path }
 }
 
 /** Puts the best weights back where that is wanted. @returns after which update the weights are that are left. */

@@ -8,6 +8,7 @@ import type { Question } from '../data/prompt-rows.ts'
 import { evaluateDemonstrations } from '../eval/demonstration.ts'
 import { evaluatePreferences, type PreferenceProgress, type Preferences } from '../eval/preference.ts'
 import { evaluateVerdicts } from '../eval/verdict.ts'
+import { float32Weights } from '../model/weights.ts'
 import type { CheckpointFolder } from '../train/checkpoint.ts'
 import { accumulateDemonstrations } from '../train/demonstrate.ts'
 import type { Training } from '../train/loop.ts'
@@ -63,7 +64,8 @@ export function accumulatorOf(
 /** Moves the reference towards the policy where that is due. */
 export function syncReference(settings: TrainSettings, { policy }: TrainParts, update: number): void {
   if (update % settings.ref_model_sync_steps !== 0) return
-  moveReference(policy.machine.weights, policy.reference.weights, settings.ref_model_mixup_alpha)
+  const [learned, reference] = [policy.machine, policy.reference].map(({ weights }) => float32Weights(weights))
+  moveReference(learned, reference, settings.ref_model_mixup_alpha)
 }
 
 /** Everything the reference says of the data, before the first update. */

@@ -2,15 +2,17 @@
 import { availableParallelism, freemem } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder } from '../base/cache-folder.ts'
-import { ortBackend } from '../engine/session.ts'
+import type { Backend } from '../engine/backend.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { FedLayers } from '../model/forward.ts'
+import type { Keep } from '../model/keep.ts'
 import { adapterLearner, fullLearner } from '../model/learner.ts'
 import { type LoadedModel, loadModel } from '../model/load.ts'
 import { type Adapter, adaptedLayers, createAdapter, type LoraSettings } from '../model/lora.ts'
 import { makeMachine } from '../model/machine.ts'
 import { weightLayers } from '../model/pass.ts'
+import type { KeptTensor } from '../model/weights.ts'
 import { openReferenceCache } from '../train/reference.ts'
 import type { Policy } from '../train/score.ts'
 import type { TrainSettings } from './config.ts'
@@ -26,7 +28,7 @@ export interface Choices {
 }
 
 export interface TrainParts {
-  readonly model: LoadedModel
+  readonly model: LoadedModel<KeptTensor>
   /** The hash of the model's files. */
   readonly fingerprint: string
   readonly adapter: Adapter | undefined
@@ -47,10 +49,12 @@ function activationBytes(config: ModelConfig, tokens: number): number {
 }
 
 export function chooseWays(settings: TrainSettings, config: ModelConfig): Choices {
-  const tooLarge = activationBytes(config, settings.max_row_tokens) > MEMORY_SHARE * freemem()
+  // How much memory a device has is not known.
+  const isTight =
+    (settings.device ?? 'cpu') !== 'cpu' || activationBytes(config, settings.max_row_tokens) > MEMORY_SHARE * freemem()
   return {
     threads: settings.threads ?? availableParallelism(),
-    gradient_checkpointing: settings.gradient_checkpointing ?? tooLarge,
+    gradient_checkpointing: settings.gradient_checkpointing ?? isTight,
   }
 }
 
@@ -64,28 +68,38 @@ export function loraSettings(settings: TrainSettings): LoraSettings {
   }
 }
 
-function makeAdapter(settings: TrainSettings, config: ModelConfig): Adapter | undefined {
+/** What learns where not all weights do: new, or the one that was named. */
+export function makeAdapter(settings: TrainSettings, config: ModelConfig): Adapter | undefined {
   if (!settings.use_lora) return undefined
   if (settings.adapter !== undefined) return loadAdapter(settings.adapter, config)
   return createAdapter(config, loraSettings(settings), settings.seed)
 }
 
+/** How the weights of a run are kept: what learns is in float32. */
+export function keepOf(settings: Pick<TrainSettings, 'use_lora' | 'load_in_4bit' | 'load_in_8bit'>): Keep {
+  if (!settings.use_lora) return 'float32'
+  if (settings.load_in_4bit) return 'int4'
+  return settings.load_in_8bit ? 'int8' : 'stored'
+}
+
 /** Builds machines for a model. Where all weights learn, the reference is a second copy of them. */
 export function makeParts(
-  model: LoadedModel,
+  model: LoadedModel<KeptTensor>,
   settings: TrainSettings,
   choices: Choices,
-  place: { readonly folder: RunFolder; readonly world: World },
+  place: { readonly folder: RunFolder; readonly world: World; readonly backend: Backend },
 ): TrainParts {
   const { config } = model
-  const backend = ortBackend({ threads: choices.threads })
+  const { backend } = place
   const machine = makeMachine(backend, config, model.weights)
   const adapter = makeAdapter(settings, config)
   // Supervised fine-tuning asks no reference: none is loaded.
   const isAsked = lessonOf(settings) === 'preferences' && adapter === undefined
   const reference = isAsked ? makeMachine(backend, config, loadModel(model.path).weights) : machine
   const fingerprint = modelFingerprint(model.path)
-  const shared = join(cacheFolder(place.world.environment), 'reference', `${fingerprint}.log`)
+  // Weights that are rounded say something else than those of the file.
+  const rounding = settings.load_in_4bit || settings.load_in_8bit ? `-${keepOf(settings)}` : ''
+  const shared = join(cacheFolder(place.world.environment), 'reference', `${fingerprint}${rounding}.log`)
   // What a reference that moves has said is of no use later.
   const cache = settings.sync_ref_model ? undefined : openReferenceCache(place.folder.own('reference.log'), shared)
   return {

@@ -94,6 +94,7 @@ const FREE: readonly string[] = [
   'warmup_ratio',
   'warmup_steps',
   'threads',
+  'device',
   'gradient_checkpointing',
   'save_strategy',
   'save_steps',
@@ -112,6 +113,14 @@ const FREE: readonly string[] = [
   'logging_steps',
   'report_to',
   'run_name',
+  'engine',
+  'torch_launcher',
+  'torch_python',
+  'torch_precision',
+  'nproc_per_node',
+  'nnodes',
+  'rdzv_endpoint',
+  'accelerate_config',
   'json',
 ]
 

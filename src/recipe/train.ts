@@ -4,32 +4,34 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { messageOf, UsageError, UserError } from '../base/errors.ts'
 import { writeDurably } from '../base/files.ts'
-import { pairCount } from '../batch/pack.ts'
 import type { RunEvent } from '../data/events.ts'
 import { watchAlarms } from '../eval/alarms.ts'
 import { ADAPTER_WEIGHTS } from '../model/adapter-file.ts'
 import { initialModel } from '../model/initial.ts'
-import { loadModel } from '../model/load.ts'
-import { parameterCount } from '../model/weights.ts'
+import { type LoadedModel, loadKept } from '../model/load.ts'
+import { float32Weights, type KeptTensor, parameterCount } from '../model/weights.ts'
 import { standingOf } from '../train/best.ts'
 import { type CheckpointFolder, pruneCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
-import { isBestSaved, trainLoop } from '../train/loop.ts'
+import { trainLoop } from '../train/loop.ts'
 import { REFERENCE, referenceParts, restoreReference } from '../train/moving-reference.ts'
 import { freshState, type RunFacts, restoreState, stateFiles, type TrainState } from '../train/state.ts'
 import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
+import { openBackend } from './device.ts'
 import { loadEvalQuestions } from './eval-generate.ts'
 import { openRecorder } from './recorder.ts'
 import { findCheckpoint, openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
+import { runTorch } from './torch.ts'
 import { withAlarms } from './train-alarms.ts'
 import { type Begin, beginOf } from './train-begin.ts'
-import { encodeTrainText, examplesOf, loadTrainText, type TrainData } from './train-data.ts'
+import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
+import { dataLoaded, factsOf } from './train-facts.ts'
 import { finish } from './train-finish.ts'
 import { accumulatorOf, evaluateAt, precompute, type Run, syncReference } from './train-lesson.ts'
 import { type Learned, learnedFiles, MODEL_WEIGHTS } from './train-output.ts'
-import { makeParts, type TrainParts } from './train-parts.ts'
-import { identityOf, planRun } from './train-plan.ts'
+import { keepOf, makeParts, type TrainParts } from './train-parts.ts'
+import { planRun } from './train-plan.ts'
 import { systemWorld, type World } from './world.ts'
 
 /**
@@ -59,10 +61,15 @@ async function* trainInFolder(settings: TrainSettings, folder: RunFolder, world:
     early.push({ type: 'warning', message: 'there is no checkpoint to resume from yet: the run begins anew' })
   }
   const begin = beginOf(settings, checkpoint, world.now())
+  if (begin.moved_from !== undefined) {
+    const message = `the run was on ${begin.moved_from} and goes on on ${begin.device}: its numbers will differ by rounding`
+    early.push({ type: 'warning', message })
+  }
   const recorder = openRecorder(folder, settings, checkpoint?.update ?? 0, world)
   try {
     writeOwnFiles(settings, folder, begin)
-    for await (const event of runTraining({ settings, folder, world, recorder, begin, checkpoint, early })) {
+    const run: Run = { settings, folder, world, recorder, begin, checkpoint, early }
+    for await (const event of settings.engine === 'torch' ? runTorch(run) : runTraining(run)) {
       recorder.record(event)
       yield event
     }
@@ -83,6 +90,13 @@ function writeOwnFiles(settings: TrainSettings, folder: RunFolder, begin: Begin)
   writeDurably(folder.own('env.json'), `${JSON.stringify(environment, null, 2)}\n`)
 }
 
+/** What learns, for people. */
+function learnerName(settings: TrainSettings): string {
+  if (!settings.use_lora) return 'all weights'
+  const rounding = { float32: '', stored: '', int8: ' on 8 bits', int4: ' on 4 bits' }[keepOf(settings)]
+  return `LoRA r${settings.lora_r}${rounding}`
+}
+
 async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
   const { settings, folder, begin, world } = run
   yield {
@@ -90,17 +104,18 @@ async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
     run: begin.run,
     folder: folder.path,
     model: settings.base_model,
-    adapter: settings.use_lora ? `LoRA r${settings.lora_r}` : 'all weights',
+    adapter: learnerName(settings),
     data: settings.dataset_path,
-    device: `cpu(${begin.threads})`,
+    device: begin.device === 'cpu' ? `cpu(${begin.threads})` : begin.device,
   }
   yield* run.early
+  const backend = await openBackend(begin)
   const started = world.seconds()
   const text = yield* loadTrainText(settings)
-  const model = settings.from_scratch
+  const model: LoadedModel<KeptTensor> = settings.from_scratch
     ? initialModel(settings.base_model, settings.seed)
-    : loadModel(settings.base_model)
-  const parts = makeParts(model, settings, begin, run)
+    : loadKept(settings.base_model, keepOf(settings))
+  const parts = makeParts(model, settings, begin, { ...run, backend })
   try {
     const trainable = parts.policy.learner.parameters.reduce((count, { values }) => count + values.length, 0)
     const seconds = world.seconds() - started
@@ -116,22 +131,9 @@ async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
 async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGenerator<RunEvent> {
   const { settings, checkpoint, begin, world } = run
   const plan = planRun(settings, data.train)
-  const { updates } = plan.loop
-  const problems = new Set(data.train.map(({ problem }) => problem)).size
-  const counts = { groups: data.train.length, pairs: pairCount(data.train), problems, evalGroups: data.heldOut.length }
-  const examples = examplesOf(settings, data.train)
-  yield { type: 'data-loaded', ...counts, examples, updates }
-  const identity = identityOf(settings, plan, begin, parts.fingerprint)
-  const { updatesPerEpoch } = plan
-  const facts: RunFacts = {
-    updates,
-    updatesPerEpoch,
-    seed: settings.seed,
-    identity,
-    best: plan.loop.best,
-    isBestSaved: (update) => isBestSaved(plan.loop, updatesPerEpoch, update),
-    begin,
-  }
+  yield dataLoaded(settings, data, plan)
+  const facts = factsOf(settings, plan, begin, parts.fingerprint)
+  const { identity } = facts
   const { learner } = parts.policy
   const weights = settings.use_lora ? ADAPTER_WEIGHTS : MODEL_WEIGHTS
   const state =
@@ -139,7 +141,7 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
       ? freshState(learner)
       : restoreState(checkpoint.path, weights, learner, settings.resume_changed ? undefined : identity)
   if (checkpoint !== undefined && settings.sync_ref_model) {
-    restoreReference(join(checkpoint.path, REFERENCE), parts.policy.reference.weights)
+    restoreReference(join(checkpoint.path, REFERENCE), float32Weights(parts.policy.reference.weights))
   }
   if (settings.precompute_ref_log_probs) yield* precompute(run, parts, plan, data)
   const questions = await loadEvalQuestions(settings)
@@ -174,7 +176,7 @@ function save(run: Run, parts: TrainParts & Learned, state: TrainState, facts: R
     recorder.sync()
     parts.policy.cache?.sync()
     const files = new Map([...learnedFiles(parts), ...stateFiles(state, facts)])
-    if (settings.sync_ref_model) files.set(REFERENCE, referenceParts(parts.policy.reference.weights))
+    if (settings.sync_ref_model) files.set(REFERENCE, referenceParts(float32Weights(parts.policy.reference.weights)))
     const written = writeCheckpoint(folder.path, state.update, files)
     const { best } = standingOf(state.log, facts.best)
     pruneCheckpoints(folder.path, written, { limit: settings.save_total_limit, kept: best?.update })

@@ -2,11 +2,19 @@
  * @file Checkpoints: a folder that appears whole or not at all, with a manifest of the hash of each file. What is
  * loaded was verified first.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { messageOf, UserError } from '../base/errors.ts'
-import { type Bytes, type FileSystem, removeFolderDurably, writeFolderDurably, writeNew } from '../base/files.ts'
+import {
+  type Bytes,
+  type FileSystem,
+  removeFolderDurably,
+  syncFolder,
+  writeDurably,
+  writeFolderDurably,
+  writeNew,
+} from '../base/files.ts'
 import { sha256File } from '../base/hash.ts'
 import { parseJson } from '../base/lines.ts'
 import { ADAPTER_WEIGHTS } from '../model/adapter-file.ts'
@@ -16,7 +24,7 @@ export const MANIFEST = 'manifest.json'
 const VERSION = 1
 
 /** What no run can be resumed without: one file of each row. */
-const NEEDED = [[ADAPTER_WEIGHTS, 'model.safetensors'], [OPTIMIZER], [TRAINER_STATE]]
+const NEEDED = [[ADAPTER_WEIGHTS, 'model.safetensors'], [OPTIMIZER, 'optimizer.pt', 'optimizer.bin'], [TRAINER_STATE]]
 
 /** The name of a file in the folder itself. */
 const fileName = z.string().regex(/^\w[\w.-]*$/)
@@ -66,12 +74,46 @@ export function writeCheckpoint(
         writeNew(file, isWhole ? [content] : content, fs)
         written.push([name, { bytes: statSync(file).size, sha256: sha256File(file) }])
       }
-      const manifest = { version: VERSION, update, files: Object.fromEntries(written) }
-      writeNew(join(folder, MANIFEST), [`${JSON.stringify(manifest, null, 2)}\n`], fs)
+      writeNew(join(folder, MANIFEST), [manifestOf(update, written)], fs)
     },
     fs,
   )
   return { path, update }
+}
+
+function manifestOf(update: number, files: readonly (readonly [string, object])[]): string {
+  return `${JSON.stringify({ version: VERSION, update, files: Object.fromEntries(files) }, null, 2)}\n`
+}
+
+/**
+ * Makes a checkpoint of what another program has written into its folder: adds a file of ours, makes all of it durable,
+ * and describes it. Until then the checkpoint counts as damaged.
+ * @throws UserError where the folder holds what is no file: it could not be verified.
+ */
+export function sealCheckpoint(output: string, update: number, own: readonly [string, Bytes]): CheckpointFolder {
+  const path = checkpointPath(output, update)
+  const [name, content] = own
+  writeDurably(join(path, name), content)
+  const files = readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.name !== MANIFEST)
+    .map((entry): [string, object] => {
+      const file = join(path, entry.name)
+      if (!entry.isFile()) throw new UserError(`${file} is not a file, and checkpoints are made of files`)
+      syncFile(file)
+      return [entry.name, { bytes: statSync(file).size, sha256: sha256File(file) }]
+    })
+  writeDurably(join(path, MANIFEST), manifestOf(update, files))
+  syncFolder(output)
+  return { path, update }
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, 'r+')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** Why a checkpoint cannot be used, or undefined where every file is what its manifest says. */

@@ -170,7 +170,7 @@ export function restoreState(
   return { ...state, update: global_step, tokens: num_input_tokens_seen, log: [...log_history], rewardMean, trends }
 }
 
-function refuseChanges(folder: string, before: Identity, now: Identity): void {
+export function refuseChanges(folder: string, before: Identity, now: Identity): void {
   for (const name of new Set([...Object.keys(before), ...Object.keys(now)])) {
     const [old, own] = [JSON.stringify(before[name]), JSON.stringify(now[name])]
     if (old === own) continue

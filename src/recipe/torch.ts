@@ -1,0 +1,188 @@
+/** @file Training by PyTorch: the same data, updates and run folder, with TRL for our engine. */
+import { messageOf, UserError } from '../base/errors.ts'
+import type { RunEvent } from '../data/events.ts'
+import { watchAlarms } from '../eval/alarms.ts'
+import { hubTitle } from '../interop/hub-name.ts'
+import { type TorchJob, writeTorchJob } from '../interop/torch-job.ts'
+import { checkPython, type Launch, otherMachines, runTorchJob, type TorchEvent } from '../interop/torch-launch.ts'
+import { adapterFiles, loadAdapter } from '../model/adapter-file.ts'
+import type { ModelConfig } from '../model/config.ts'
+import { loadConfig } from '../model/load.ts'
+import { standingOf } from '../train/best.ts'
+import { pruneCheckpoints, sealCheckpoint } from '../train/checkpoint.ts'
+import { isEvaluation } from '../train/log.ts'
+import { NO_REWARDS } from '../train/reward-loss.ts'
+import type { RunFacts, TrainState } from '../train/state.ts'
+import { resumeTorchState, TORCH_STATE, writeTorchState } from '../train/torch-state.ts'
+import { NO_TRENDS } from '../train/trends.ts'
+import type { TrainSettings } from './config.ts'
+import { modelFingerprint } from './fingerprint.ts'
+import { TRL_LOSSES } from './torch-settings.ts'
+import { withAlarms } from './train-alarms.ts'
+import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
+import { encodingOf } from './train-encoding.ts'
+import { dataLoaded, factsOf } from './train-facts.ts'
+import { leave } from './train-finish.ts'
+import type { Run } from './train-lesson.ts'
+import { makeAdapter } from './train-parts.ts'
+import { type Plan, planRun } from './train-plan.ts'
+
+function launchOf(settings: TrainSettings, { environment }: Run['world']): Launch {
+  return {
+    launcher: settings.torch_launcher,
+    python: settings.torch_python ?? environment['STEPDPO_PYTHON'] ?? 'python3',
+    processes: settings.nproc_per_node,
+    nodes: settings.nnodes,
+    endpoint: settings.rdzv_endpoint,
+    accelerateConfig: settings.accelerate_config,
+  }
+}
+
+/**
+ * Trains as the settings say in processes of PyTorch, and yields what happens.
+ * @throws UserError where Python lacks something, or the processes fail.
+ */
+export async function* runTorch(run: Run): AsyncGenerator<RunEvent> {
+  const { settings, folder, begin, world } = run
+  const launch = launchOf(settings, world)
+  const versions = await checkPython(launch, world.environment)
+  yield {
+    type: 'run-begin',
+    run: begin.run,
+    folder: folder.path,
+    model: settings.base_model,
+    adapter: `LoRA r${settings.lora_r}`,
+    data: settings.dataset_path,
+    device: `torch ${versions.get('torch') ?? ''} (${launch.processes * launch.nodes} by ${launch.launcher})`,
+  }
+  yield* run.early
+  const text = yield* loadTrainText(settings)
+  const { config } = loadConfig(settings.base_model)
+  const encoding = encodingOf(settings, text, new Date(begin.started))
+  const data = yield* encodeTrainText(text, encoding, settings, config.vocabularySize)
+  const plan = planRun(settings, data.train)
+  yield dataLoaded(settings, data, plan)
+  yield* trainJob(run, launch, { plan, data, config })
+}
+
+interface Lesson {
+  readonly plan: Plan
+  readonly data: TrainData
+  readonly config: ModelConfig
+}
+
+async function* trainJob(run: Run, launch: Launch, lesson: Lesson): AsyncGenerator<RunEvent> {
+  const { settings, folder, begin, world } = run
+  const { base_model: base } = settings
+  const facts = factsOf(settings, lesson.plan, begin, modelFingerprint(base))
+  const state = stateOf(run, facts)
+  const job = writeTorchJob(folder.own('torch'), jobOf(run, lesson))
+  const others = otherMachines(launch, job.path)
+  if (others !== undefined) yield { type: 'warning', message: others }
+  const started = world.seconds()
+  const watch = watchAlarms()
+  const place = { environment: world.environment, signal: world.signal, log: folder.own('run.log') }
+  const saved = yield* withAlarms(follow(run, runTorchJob(launch, job, place), state, facts), state.log, watch)
+  if (state.update < facts.updates) {
+    if (!world.signal.aborted)
+      throw new UserError(`the torch engine ended after ${state.update} of ${facts.updates} updates`)
+    yield { type: 'run-interrupted', update: state.update, folder: saved }
+    return
+  }
+  const files = adapterFiles(loadAdapter(job.trained, lesson.config), hubTitle(base) ?? base)
+  const told = { state, facts, alarms: watch.raised(), seconds: world.seconds() - started }
+  yield leave(run, told, { files, base, isAdapter: true }, state.update)
+}
+
+/** The state that a run begins with, or goes on from. Moments stay with Python. */
+function stateOf({ settings, checkpoint }: Run, { identity }: RunFacts): TrainState {
+  const known = checkpoint && resumeTorchState(checkpoint.path, settings.resume_changed ? undefined : identity)
+  return {
+    update: checkpoint?.update ?? 0,
+    tokens: known?.tokens ?? 0,
+    log: [...(known?.log ?? [])],
+    rewardMean: NO_REWARDS,
+    trends: NO_TRENDS,
+    moments: new Map(),
+  }
+}
+
+function jobOf({ settings, folder, checkpoint }: Run, { plan, data, config }: Lesson): TorchJob {
+  const adapter = makeAdapter(settings, config)
+  if (adapter === undefined) throw new Error('engine torch trains adapters only')
+  return {
+    baseModel: settings.base_model,
+    output: folder.path,
+    resume: checkpoint?.path,
+    adapter,
+    train: data.train,
+    heldOut: data.heldOut,
+    updatesPerEpoch: plan.updatesPerEpoch,
+    loop: plan.loop,
+    losses: plan.objective.terms.map(({ type, weight }) => ({ type: TRL_LOSSES[type] ?? type, weight })),
+    beta: settings.beta,
+    labelSmoothing: settings.label_smoothing,
+    discopopTau: settings.discopop_tau,
+    precision: settings.torch_precision,
+    gradientCheckpointing: settings.gradient_checkpointing ?? true,
+    seed: settings.seed,
+  }
+}
+
+/** Tells what Python tells in the words of a run, and keeps its state. @returns the newest checkpoint, or nothing. */
+async function* follow(
+  run: Run,
+  told: AsyncGenerator<TorchEvent>,
+  state: TrainState,
+  facts: RunFacts,
+): AsyncGenerator<RunEvent, string> {
+  const { updates, updatesPerEpoch } = facts
+  const evaluated: number[] = state.log.filter((entry) => isEvaluation(entry)).map(({ step }) => step)
+  let saved = ''
+  for await (const event of told) {
+    switch (event.type) {
+      case 'model-loaded':
+        yield event
+        break
+      case 'update-end': {
+        const { update, tokens } = event
+        state.update = update
+        state.tokens += tokens
+        const epoch = update / updatesPerEpoch
+        const metrics = { ...event.metrics, num_tokens: state.tokens }
+        const isLogged = update % run.settings.logging_steps === 0 || update === updates
+        if (isLogged) state.log.push({ step: update, epoch, ...metrics })
+        yield { ...event, updates, epoch, metrics }
+        break
+      }
+      case 'evaluation-end':
+        if (!evaluated.includes(event.update)) {
+          state.log.push({ step: event.update, epoch: event.update / updatesPerEpoch, ...event.metrics })
+        }
+        yield event
+        break
+      case 'checkpoint-written':
+        saved = save(run, state, facts)
+        yield { type: 'checkpoint-saved', update: state.update, folder: saved, best: isBest(state, facts) }
+    }
+  }
+  return saved
+}
+
+function isBest({ update, log }: TrainState, { best }: RunFacts): boolean {
+  return standingOf(log, best).best?.update === update
+}
+
+/** Takes over the checkpoint that Python has written after the state's update. */
+function save({ settings, folder, recorder }: Run, state: TrainState, facts: RunFacts): string {
+  const { update, tokens, log } = state
+  try {
+    recorder.sync()
+    const own = writeTorchState({ begin: facts.begin, identity: facts.identity, tokens, log })
+    const written = sealCheckpoint(folder.path, update, [TORCH_STATE, own])
+    pruneCheckpoints(folder.path, written, { limit: settings.save_total_limit, kept: undefined })
+    return written.path
+  } catch (error) {
+    throw new UserError(`checkpoint-${update} could not be saved: ${messageOf(error)}`, { cause: error })
+  }
+}
