@@ -18,6 +18,8 @@ export interface MemberDetails {
   readonly stepScores: readonly (number | null)[]
   /** How much each token counts where the member is chosen, and where it is rejected; undefined: all once. */
   readonly weights?: RoleWeights
+  /** Whether it ends the solution, so that its last token may be the one that ends a turn. */
+  readonly isTerminal?: boolean
 }
 
 export interface EncodedGroup {
@@ -130,6 +132,7 @@ function encodeMember(group: Group, member: Member, pieces: PieceEncoder, option
       return end
     }),
     stepScores: side.slice(0, kept.length).map(({ score }) => score),
+    isTerminal: side[kept.length - 1]?.terminal ?? false,
   }
   const ids = kept.flat()
   if (byStep !== undefined) {

@@ -2,16 +2,18 @@
 import { UsageError } from '../base/errors.ts'
 import type { ChatModel } from './chat.ts'
 import { anthropicModel } from './providers/anthropic.ts'
+import { createEndpoints } from './providers/endpoints.ts'
 import type { Server } from './providers/http.ts'
 import { openaiModel } from './providers/openai.ts'
 import { createSecret, type Secret } from './secret.ts'
 
-/** A model behind HTTP. `baseUrl`: where the user named an address. */
+/** A model behind HTTP. `baseUrl`: where the user named an address; `moreUrls`: others that serve the same. */
 export interface ChatName {
   readonly kind: 'chat'
   readonly provider: Provider
   readonly model: string
   readonly baseUrl?: string
+  readonly moreUrls?: readonly string[]
 }
 
 export type JudgeName =
@@ -108,9 +110,10 @@ function parseChatName(provider: Provider, text: string): ChatName {
   const at = text.search(/@https?:\/\//i)
   const model = at < 0 ? text : text.slice(0, at)
   if (!/^[\x21-\x7e]+$/.test(model)) throw new UsageError(`'${model}' is not the name of a model`)
-  return at < 0
-    ? { kind: 'chat', provider, model }
-    : { kind: 'chat', provider, model, baseUrl: parseAddress(text.slice(at + 1), 'the address after @') }
+  if (at < 0) return { kind: 'chat', provider, model }
+  const addresses = text.slice(at + 1).split(',')
+  const [baseUrl, ...moreUrls] = new Set(addresses.map((address) => parseAddress(address, 'the address after @')))
+  return { kind: 'chat', provider, model, baseUrl, ...(moreUrls.length > 0 && { moreUrls }) }
 }
 
 /** The message does not quote the address: it may hold a password. */
@@ -168,11 +171,17 @@ export function openServer(
     throw new UsageError(`${habits.keyVariable} is not set. Set it, or use ${advice}`)
   }
   const isAnthropic = provider === 'anthropic'
-  const server: Server = {
-    name: `${provider}:${model}${baseUrl === undefined ? '' : `@${baseUrl}`}`,
-    secrets: secret === undefined ? [] : [secret],
+  const urls = [baseUrl ?? habits.baseUrl, ...(name.moreUrls ?? [])].map((url) =>
     // The library for Anthropic appends /v1 itself.
-    baseUrl: isAnthropic ? (baseUrl ?? habits.baseUrl).replace(/\/v1$/, '') : (baseUrl ?? habits.baseUrl),
+    isAnthropic ? url.replace(/\/v1$/, '') : url,
+  )
+  // What was said by several is known by none of their addresses: they come and go, and what they say is the same.
+  const place = urls.length > 1 ? '@several' : baseUrl === undefined ? '' : `@${baseUrl}`
+  const server: Server = {
+    name: `${provider}:${model}${place}`,
+    secrets: secret === undefined ? [] : [secret],
+    baseUrl: urls[0],
+    ...(urls.length > 1 && { endpoints: createEndpoints(urls, Date.now) }),
     authorize: () => (secret === undefined ? new Headers() : keyHeader(isAnthropic, secret)),
     timeoutMs,
     now: Date.now,

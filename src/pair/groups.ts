@@ -4,6 +4,7 @@ import type { Row } from '../base/lines.ts'
 import { demonstrationFormats, detectFormat, type Format, type FormatName, formats } from '../data/formats.ts'
 import type { NeutralPolicy, Reading } from '../data/labelled.ts'
 import { findDataFile } from '../data/locate.ts'
+import { readDroppedPairs } from '../data/pair-review.ts'
 import type { Group } from '../data/records.ts'
 import { readRows } from '../data/rows.ts'
 import { isColumns } from '../data/schema.ts'
@@ -66,6 +67,8 @@ interface Loading {
   readonly rows: { read: number; used: number; bad: number; readonly dropped: Tallies }
   readonly badRows: BadRow[]
   format: Format | undefined
+  /** Ids of pairs that a person took out. */
+  readonly takenOut: ReadonlySet<unknown>
 }
 
 /**
@@ -75,8 +78,10 @@ interface Loading {
  * that cannot be read, and for the first bad row where `strict`.
  */
 export async function loadGroups(path: string, options: LoadOptions): Promise<LoadedData> {
+  const file = findDataFile(path)
   const loading: Loading = {
-    file: findDataFile(path),
+    file,
+    takenOut: new Set((await readDroppedPairs(file)).keys()),
     options,
     solutions: createSolutions(),
     rows: { read: 0, used: 0, bad: 0, dropped: new Map() },
@@ -110,6 +115,7 @@ function takeRow(loading: Loading, row: Row): void {
 /** The format is that of the first row that has one. */
 function readRow(loading: Loading, value: unknown): Reading {
   if (!isColumns(value)) return { bad: 'expected an object' }
+  if (loading.takenOut.has(value.id)) return { dropped: 'a person took the pair out' }
   loading.format ??= detectFormat(value, formatsOf(loading.options))
   if (loading.format === undefined) {
     return { bad: `no known format has its columns: ${Object.keys(value).slice(0, 12).join(', ').slice(0, 200)}` }

@@ -6,6 +6,7 @@ import { codeOf, messageOf } from '../../base/errors.ts'
 import { parseJson } from '../../base/lines.ts'
 import { ChatError, type ChatErrorFacts } from '../chat.ts'
 import { stoppedError } from '../stopped.ts'
+import type { Endpoints } from './endpoints.ts'
 import { httpError, quote, type Speaker } from './http-error.ts'
 
 export interface Server extends Speaker {
@@ -16,6 +17,8 @@ export interface Server extends Speaker {
   /** For a whole request, its body included. The platform's fetch ends a silence of five minutes by itself. */
   readonly timeoutMs: number
   readonly now: () => number
+  /** Where several serve the model: who gets the next request. `baseUrl` is the first of them. */
+  readonly endpoints?: Endpoints
 }
 
 /** Of an unpacked body: no judge writes that much. */
@@ -36,12 +39,29 @@ export function createFetch(server: Server): Fetch {
     const given = new Headers(init.headers)
     const headers = server.authorize()
     for (const name of KEPT_HEADERS) if (given.has(name)) headers.set(name, given.get(name) ?? '')
-    // A redirect is an answer of its own: followed, it would carry the key to wherever it points.
-    const response = await fetch(input, { ...init, headers, redirect: 'manual' }).catch((error: unknown) => {
-      throw connectionError(server, error)
-    })
-    return response.ok ? readReply(server, response) : refuse(server, response)
+    const visit = server.endpoints?.choose()
+    const url = visit === undefined ? input : visit.baseUrl + String(input).slice(server.baseUrl.length)
+    const sending = fetchWhole(server, url, { ...init, headers })
+    if (visit === undefined) return sending
+    return sending.then(
+      (reply) => {
+        visit.leave()
+        return reply
+      },
+      (error: unknown) => {
+        visit.leave(error instanceof ChatError ? error.facts.kind : undefined)
+        throw error
+      },
+    )
   }
+}
+
+async function fetchWhole(server: Server, url: string | URL | Request, init: RequestInit): Promise<Response> {
+  // A redirect is an answer of its own: followed, it would carry the key to wherever it points.
+  const response = await fetch(url, { ...init, redirect: 'manual' }).catch((error: unknown) => {
+    throw connectionError(server, error)
+  })
+  return response.ok ? readReply(server, response) : refuse(server, response)
 }
 
 /** A document for a server. `path` follows its address. */
