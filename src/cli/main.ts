@@ -6,6 +6,7 @@ import { addCheckAdapterCommand, addMergeCommand, addModelfileCommand } from './
 import { addDataCommand } from './data-command.ts'
 import { addDoctorCommand } from './doctor-command.ts'
 import { addDownloadCommand } from './download-command.ts'
+import { addEstimateCommand } from './estimate-command.ts'
 import { addEvalCommand } from './eval-command.ts'
 import { throwUsageErrors } from './flags.ts'
 import { addGenerateCommand } from './generate-command.ts'
@@ -29,6 +30,7 @@ function makeProgram(): Command {
   for (const addCommand of [
     addRunCommand,
     addTrainCommand,
+    addEstimateCommand,
     addSweepCommand,
     addJudgeCommand,
     addEvalCommand,

@@ -3,8 +3,8 @@
  * https://github.com/ggml-org/llama.cpp, tensor_mapping.py of gguf-py and convert_hf_to_gguf.py.
  */
 import { InputError } from '../base/errors.ts'
-import { isStored } from '../engine/stored.ts'
-import { copyRows, orderRows } from './blocks.ts'
+import { type Form, isStored } from '../engine/stored.ts'
+import { blockTypes, copyRows, orderRows } from './blocks.ts'
 import type { GgufFile, GgufTensor } from './gguf.ts'
 import { headCounts } from './gguf-config.ts'
 import type { KeptTensor } from './weights.ts'
@@ -135,6 +135,14 @@ export function keepNamed(file: GgufFile, named: NamedTensor): KeptTensor {
   if (order === undefined) return kept
   if (kept.storage === 'blocks') return orderRows(kept, order)
   return { ...kept, data: copyRows(kept.data, kept.data.slice(), { order, width: kept.shape[1] }) }
+}
+
+/** The form in which `keepNamed` gives a tensor; null for float32. */
+export function namedForm({ tensor: { type: name, shape } }: NamedTensor): Form | null {
+  const type = blockTypes[name]
+  if (shape.length !== 2 || type.storage === 'float32') return null
+  if (type.storage !== 'blocks') return { storage: type.storage }
+  return { storage: 'blocks', bits: type.bits, block: type.part, hasMinimums: type.hasMinimums }
 }
 
 /** For each row of a tensor as transformers has it, the row of the file; undefined where they are the same. */

@@ -29,6 +29,7 @@ export function initialModel(path: string, seed: number): LoadedModel {
     names: new Set(shapes.keys()),
     shape: shapeOf,
     read: valuesOf,
+    form: () => null,
     readKept: (name) => ({ data: valuesOf(name), shape: shapeOf(name) }),
     close: () => {},
   }

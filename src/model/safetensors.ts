@@ -58,6 +58,8 @@ export interface SafetensorsFile {
    * @throws InputError where there is no such tensor, or it holds no floating-point numbers.
    */
   readFloat32(name: string): Float32Array<ArrayBuffer>
+  /** The form of numbers of 16 bits; null for all others. */
+  form(name: string): Pick<HalfTensor, 'storage'> | null
   /** The same, but numbers of 16 bits as they are. */
   readKept(name: string): Tensor<Float32Array> | HalfTensor
   close(): void
@@ -86,6 +88,7 @@ export function openSafetensors(path: string): SafetensorsFile {
       tensors,
       read: (name) => readNumbers(file, entryOf(name)),
       readFloat32: (name) => toFloat32(file, name, entryOf(name)),
+      form: (name) => formOfDtype(entryOf(name).dtype),
       readKept: (name) => toKept(file, name, entryOf(name)),
       close: file.close,
     }
@@ -192,6 +195,11 @@ const halves: ReadonlyMap<Dtype, HalfTensor['storage']> = new Map([
   ['F16', 'float16'],
   ['BF16', 'bfloat16'],
 ])
+
+function formOfDtype(dtype: Dtype): Pick<HalfTensor, 'storage'> | null {
+  const storage = halves.get(dtype)
+  return storage === undefined ? null : { storage }
+}
 
 function toKept(file: ByteFile, name: string, entry: TensorEntry): Tensor<Float32Array> | HalfTensor {
   const storage = halves.get(entry.dtype)

@@ -8,6 +8,7 @@ import {
   type Tensor,
   type Tensors,
 } from '../engine/backend.ts'
+import { elementCount } from '../engine/dims.ts'
 import { input } from '../engine/ops.ts'
 import { type Form, formOf, isStored, type StoredTensor, storedRows } from '../engine/stored.ts'
 import type { Workspace } from './workspace.ts'
@@ -19,6 +20,14 @@ export interface StoredFeeds {
   /** What a graph is fed, with its stored tensors in float32 until the next call. */
   inFloat32(graph: Graph, feeds: Feeds): Promise<Tensors>
   dispose(): Promise<void>
+}
+
+/** The buffer that each stored input of a graph is decoded into: the largest first, so that graphs share them well. */
+export function slotsOf({ inputs }: Graph, isStoredInput: (name: string) => boolean): ReadonlyMap<string, number> {
+  const stored = inputs.filter(({ attributes }) => isStoredInput(attributes.name))
+  const size = (value: Graph['inputs'][number]): number => elementCount(value.shape.map(Number))
+  stored.sort((a, b) => size(b) - size(a) || (a.attributes.name < b.attributes.name ? -1 : 1))
+  return new Map(stored.map(({ attributes }, slot) => [attributes.name, slot]))
 }
 
 /**
@@ -57,12 +66,11 @@ export function storedFeeds(backend: Backend, workspace: Workspace): StoredFeeds
   return {
     inFloat32: async (graph, feeds) => {
       const tensors: Record<string, Tensor> = {}
-      let slots = 0
-      for (const {
-        attributes: { name },
-      } of graph.inputs) {
-        const feed = feeds[name]
-        if (feed !== undefined) tensors[name] = isStored(feed) ? await decode(feed, `weight ${slots++}`) : feed
+      const slots = slotsOf(graph, (name) => name in feeds && isStored(feeds[name]))
+      for (const { attributes } of graph.inputs) {
+        const feed = feeds[attributes.name]
+        if (feed === undefined) continue
+        tensors[attributes.name] = isStored(feed) ? await decode(feed, `weight ${slots.get(attributes.name)}`) : feed
       }
       return tensors
     },

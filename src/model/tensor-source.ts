@@ -2,10 +2,11 @@
 import { readdirSync, statSync } from 'node:fs'
 import { InputError, messageOf, UserError } from '../base/errors.ts'
 import { parseJson } from '../base/lines.ts'
+import type { Form } from '../engine/stored.ts'
 import { openByteFile } from './byte-file.ts'
 import { CONVERT_PICKLE } from './foreign.ts'
 import { openGguf } from './gguf.ts'
-import { keepNamed, namedTensors, readNamed } from './gguf-names.ts'
+import { keepNamed, namedForm, namedTensors, readNamed } from './gguf-names.ts'
 import { resolveInFolder } from './model-folder.ts'
 import { openSafetensors, type SafetensorsFile } from './safetensors.ts'
 import type { KeptTensor } from './weights.ts'
@@ -19,6 +20,8 @@ export interface TensorSource {
   shape(name: string): readonly number[]
   /** @throws InputError where there is no such tensor, or it cannot be read as float32. */
   read(name: string): Float32Array<ArrayBuffer>
+  /** The form in which the file holds a tensor, as `readKept` gives it; null for float32. Only the header is read. */
+  form(name: string): Form | null
   /** The tensor as the file holds it, where that is 16-bit floating point or a matrix in blocks; else in float32. */
   readKept(name: string): KeptTensor
   close(): void
@@ -68,6 +71,7 @@ function openGgufWeights(path: string): TensorSource {
       names: new Set(tensors.keys()),
       shape: (name) => get(name).tensor.shape,
       read: (name) => readNamed(file, get(name)),
+      form: (name) => namedForm(get(name)),
       readKept: (name) => keepNamed(file, get(name)),
       close: file.close,
     }
@@ -98,6 +102,7 @@ function safetensorsSource(
     names: new Set(holders.keys()),
     shape: (name) => entryOf(path, holders, name).shape,
     read: (name) => entryOf(path, holders, name).file.readFloat32(name),
+    form: (name) => entryOf(path, holders, name).file.form(name),
     readKept: (name) => entryOf(path, holders, name).file.readKept(name),
     close: () => closeAll(files),
   }

@@ -4,6 +4,7 @@ import { arch, availableParallelism, cpus, platform, release, totalmem } from 'n
 import { dirname, resolve } from 'node:path'
 import { cacheFolder } from '../base/cache-folder.ts'
 import type { Check } from './doctor-settings.ts'
+import { usableMemory } from './usable-memory.ts'
 
 /** As in `engines` of package.json. */
 const NODE = [20, 19]
@@ -73,13 +74,6 @@ function vectorChecks(): Check[] {
   const fix = 'a processor with AVX2 computes several times faster'
   const hasAvx2 = found.includes('avx2')
   return [{ area: 'machine', name: 'vectors', value, ...(hasAvx2 ? { state: 'ok' } : { state: 'absent', fix }) }]
-}
-
-/** Of the process: the control group's limit, where it is less than what the machine has. */
-export function usableMemory(): { readonly limit: number; readonly free: number } {
-  const constrained = process.constrainedMemory()
-  const limit = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
-  return { limit, free: Math.min(process.availableMemory(), limit) }
 }
 
 function memoryCheck(): Check {

@@ -10,9 +10,10 @@ import { tensorShapes } from '../model/weights.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
 import { DEVICE_FIXES, deviceProblem } from './device.ts'
 import { devices } from './device-settings.ts'
-import { machineChecks, usableMemory } from './doctor-machine.ts'
+import { machineChecks } from './doctor-machine.ts'
 import type { Check, DoctorSettings } from './doctor-settings.ts'
 import { installCuda } from './install-cuda.ts'
+import { usableMemory } from './usable-memory.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

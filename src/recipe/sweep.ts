@@ -8,6 +8,7 @@ import type { EventOf, RunEvent } from '../data/events.ts'
 import { loadConfig } from '../model/load.ts'
 import { listCheckpoints } from '../train/checkpoint.ts'
 import { NotFiniteError } from '../train/update.ts'
+import { chooseWays } from './choose-ways.ts'
 import type { TrainInput, TrainSettings } from './config.ts'
 import { openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
@@ -19,7 +20,7 @@ import { gridTexts, isGreaterBetter, type SweepInput, type SweepSettings, sweepS
 import { sweepMarkdown } from './sweep-text.ts'
 import { effortOf, knownOutcomes, type Outcome, refuseChanged, type TrialResult, writeTrial } from './sweep-trial.ts'
 import { train } from './train.ts'
-import { type Choices, chooseWays } from './train-parts.ts'
+import type { Choices } from './train-parts.ts'
 import { systemWorld, type World } from './world.ts'
 
 /** A trial as it is announced; `known` where it was done before. */

@@ -6,9 +6,9 @@ import { loadConfig } from '../model/load.ts'
 import type { CheckpointFolder } from '../train/checkpoint.ts'
 import { readBegin } from '../train/state.ts'
 import { readTorchState } from '../train/torch-state.ts'
+import { chooseWays } from './choose-ways.ts'
 import type { TrainSettings } from './config.ts'
 import { type DeviceName, devices } from './device-settings.ts'
-import { chooseWays } from './train-parts.ts'
 import { packageVersion } from './version.ts'
 
 /** What a run keeps from its beginning, also where it is resumed on another day or machine. */

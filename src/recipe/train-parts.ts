@@ -1,5 +1,4 @@
 /** @file What a training run is made of: model, adapter, machines and the caches they share. */
-import { availableParallelism, freemem } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder } from '../base/cache-folder.ts'
 import type { Backend } from '../engine/backend.ts'
@@ -38,27 +37,12 @@ export interface TrainParts {
   dispose(): Promise<void>
 }
 
-/** Part of the free memory that activations may take before they are computed twice instead. */
-const MEMORY_SHARE = 0.4
+type AdapterSettings = Pick<
+  TrainSettings,
+  'lora_r' | 'lora_alpha' | 'lora_dropout' | 'use_rslora' | 'lora_target_modules'
+>
 
-/** The bytes that the products of a row take until its backward pass. */
-function activationBytes(config: ModelConfig, tokens: number): number {
-  const { hiddenSize, heads, keyValueHeads, headSize, intermediateSize, layers } = config
-  const perToken = 2 * hiddenSize + 2 * heads * headSize + 2 * keyValueHeads * headSize + 2 * intermediateSize
-  return 4 * perToken * layers * tokens
-}
-
-export function chooseWays(settings: TrainSettings, config: ModelConfig): Choices {
-  // How much memory a device has is not known.
-  const isTight =
-    (settings.device ?? 'cpu') !== 'cpu' || activationBytes(config, settings.max_row_tokens) > MEMORY_SHARE * freemem()
-  return {
-    threads: settings.threads ?? availableParallelism(),
-    gradient_checkpointing: settings.gradient_checkpointing ?? isTight,
-  }
-}
-
-export function loraSettings(settings: TrainSettings): LoraSettings {
+export function loraSettings(settings: AdapterSettings): LoraSettings {
   return {
     rank: settings.lora_r,
     alpha: settings.lora_alpha,
@@ -97,9 +81,10 @@ export function makeParts(
   const isAsked = lessonOf(settings) === 'preferences' && adapter === undefined
   const reference = isAsked ? makeMachine(backend, config, loadModel(model.path).weights) : machine
   const fingerprint = modelFingerprint(model.path)
-  // Weights that are rounded say something else than those of the file.
+  // Weights that are rounded say something else than those of the file, and devices round otherwise.
   const rounding = settings.load_in_4bit || settings.load_in_8bit ? `-${keepOf(settings)}` : ''
-  const shared = join(cacheFolder(place.world.environment), 'reference', `${fingerprint}${rounding}.log`)
+  const onDevice = backend.device === undefined ? '' : `-${backend.device.name}`
+  const shared = join(cacheFolder(place.world.environment), 'reference', `${fingerprint}${rounding}${onDevice}.log`)
   // What a reference that moves has said is of no use later.
   const cache = settings.sync_ref_model ? undefined : openReferenceCache(place.folder.own('reference.log'), shared)
   return {

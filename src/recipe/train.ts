@@ -8,7 +8,7 @@ import type { RunEvent } from '../data/events.ts'
 import { watchAlarms } from '../eval/alarms.ts'
 import { ADAPTER_WEIGHTS } from '../model/adapter-file.ts'
 import { initialModel } from '../model/initial.ts'
-import { type LoadedModel, loadKept } from '../model/load.ts'
+import { type LoadedModel, loadConfig, loadKept } from '../model/load.ts'
 import { float32Weights, type KeptTensor, parameterCount } from '../model/weights.ts'
 import { standingOf } from '../train/best.ts'
 import { type CheckpointFolder, pruneCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
@@ -18,6 +18,7 @@ import { freshState, type RunFacts, restoreState, stateFiles, type TrainState } 
 import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
 import { openBackend } from './device.ts'
 import { loadEvalQuestions } from './eval-generate.ts'
+import { refuseTooLarge, warnTight } from './fit.ts'
 import { openRecorder } from './recorder.ts'
 import { findCheckpoint, openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
@@ -111,6 +112,11 @@ async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
   yield* run.early
   const backend = await openBackend(begin)
   const started = world.seconds()
+  const fitted = { ...settings, gradient_checkpointing: begin.gradient_checkpointing }
+  const { config } = loadConfig(settings.base_model)
+  refuseTooLarge(fitted, config)
+  const tight = warnTight(fitted, config)
+  if (tight !== undefined) yield { type: 'warning', message: tight }
   const text = yield* loadTrainText(settings)
   const model: LoadedModel<KeptTensor> = settings.from_scratch
     ? initialModel(settings.base_model, settings.seed)

@@ -1,0 +1,133 @@
+/** @file Whether a run fits into memory, and what would make it fit. */
+import { UserError } from '../base/errors.ts'
+import type { ModelConfig } from '../model/config.ts'
+import { type Footprint, footprint, learningCount, totalBytes } from '../model/footprint.ts'
+import { openWeights } from '../model/tensor-source.ts'
+import type { RowSize } from '../model/work.ts'
+import type { TrainSettings } from './config.ts'
+import { lessonOf } from './objectives.ts'
+import { keepOf, loraSettings } from './train-parts.ts'
+import { usableMemory } from './usable-memory.ts'
+
+/** Node, the code, ONNX Runtime and the tokens of the data, which are little beside the rest. */
+const PROGRAM_BYTES = 170e6
+/** How far estimates may be off. */
+const MARGIN = 1.15
+const SHORTEST_ROW = 256
+
+function showBytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`
+}
+
+/** The settings that decide what a run takes. */
+export type FitSettings = Omit<TrainSettings, 'gradient_checkpointing'> & { readonly gradient_checkpointing: boolean }
+
+export interface Need extends Footprint {
+  readonly program: number
+}
+
+/** What a run takes whose largest row is `row`. Nothing but headers of the model is read. */
+export function needOf(settings: FitSettings, config: ModelConfig, row: RowSize): Need {
+  const source = settings.from_scratch ? undefined : openWeights(settings.base_model)
+  try {
+    const parts = footprint(config, source, {
+      keep: keepOf(settings),
+      lora: settings.use_lora ? loraSettings(settings) : null,
+      keeping: settings.gradient_checkpointing ? 'inputs' : 'products',
+      hasCopy: !settings.use_lora && lessonOf(settings) === 'preferences',
+      ...row,
+    })
+    return { program: PROGRAM_BYTES, ...parts }
+  } finally {
+    source?.close()
+  }
+}
+
+export function peakOf(need: Need): number {
+  return totalBytes(need) + need.program
+}
+
+/** The largest row that settings allow. */
+export function largestRow({ pack, max_row_tokens, max_length }: FitSettings): RowSize {
+  const tokens = pack === 'none' ? max_length : max_row_tokens
+  return { tokens, scored: Math.ceil(tokens / 2) }
+}
+
+export interface Change {
+  readonly flags: readonly string[]
+  readonly peak: number
+}
+
+type Step = readonly [flag: string, change: Partial<FitSettings>]
+
+function stepsFor(settings: FitSettings): Step[] {
+  const steps: Step[] = []
+  if (!settings.gradient_checkpointing) steps.push(['--gradient_checkpointing', { gradient_checkpointing: true }])
+  for (let tokens = settings.max_row_tokens / 2; tokens >= SHORTEST_ROW; tokens /= 2) {
+    steps.push([`--max_row_tokens ${tokens}`, { max_row_tokens: tokens }])
+  }
+  if (!settings.use_lora) steps.push(['--use_lora', { use_lora: true }])
+  if (!settings.load_in_4bit && !settings.load_in_8bit) steps.push(['--load_in_8bit', { load_in_8bit: true }])
+  if (!settings.load_in_4bit) steps.push(['--load_in_4bit', { load_in_4bit: true, load_in_8bit: false }])
+  return steps
+}
+
+/** The first changes, one after another from the mildest on, with which a run fits into so many bytes. */
+export function changesThatFit(
+  settings: FitSettings,
+  config: ModelConfig,
+  row: RowSize,
+  bytes: number,
+): Change | undefined {
+  const flags = new Map<string, string>()
+  let changed = settings
+  for (const [flag, change] of stepsFor(settings)) {
+    changed = { ...changed, ...change }
+    flags.set(Object.keys(change)[0] === 'load_in_4bit' ? 'load_in_8bit' : Object.keys(change)[0], flag)
+    const shorter = { tokens: Math.min(row.tokens, changed.max_row_tokens), scored: row.scored }
+    const peak = peakOf(needOf(changed, config, { ...shorter, scored: Math.min(row.scored, shorter.tokens) }))
+    if (peak <= bytes) return { flags: [...flags.values()], peak }
+  }
+  return undefined
+}
+
+/** What a run takes on GPUs with PyTorch in bfloat16: weights, what learns in float32, and some room. */
+export function gpuBytes(settings: FitSettings, config: ModelConfig): number {
+  const all = learningCount(config, null)
+  const trained = settings.use_lora ? learningCount(config, loraSettings(settings)) : all
+  return 2 * all * (settings.use_lora ? 1 : 2) + 16 * trained + 2e9
+}
+
+/** What to do where a run does not fit. */
+export function adviceFor(settings: FitSettings, config: ModelConfig, row: RowSize, bytes: number): string {
+  const change = changesThatFit(settings, config, row, bytes)
+  if (change !== undefined) return `with ${change.flags.join(' ')} it takes ${showBytes(change.peak)}`
+  return `nothing makes it fit here: --engine torch trains it on GPUs with about ${showBytes(gpuBytes(settings, config))} of memory`
+}
+
+/**
+ * @throws UserError for a run that cannot fit into the memory of this machine or container even if every row were short,
+ * with what would.
+ */
+export function refuseTooLarge(settings: FitSettings, config: ModelConfig): void {
+  const least = peakOf(needOf(settings, config, { tokens: 64, scored: 16 }))
+  const { limit } = usableMemory()
+  if (least <= limit * MARGIN) return
+  const row = largestRow(settings)
+  throw new UserError(
+    `training ${settings.base_model} takes ${showBytes(least)} of memory and more with long rows, and there are ` +
+      `${showBytes(limit)}: ${adviceFor(settings, config, row, limit)}`,
+  )
+}
+
+/** Says where a run may not fit into the memory that is free now. */
+export function warnTight(settings: FitSettings, config: ModelConfig): string | undefined {
+  const row = largestRow(settings)
+  const peak = peakOf(needOf(settings, config, row))
+  const { free } = usableMemory()
+  if (peak <= free) return undefined
+  return (
+    `this run may take ${showBytes(peak)} of memory, and ${showBytes(free)} are free now: ` +
+    `${adviceFor(settings, config, row, free)} (stepdpo estimate says more)`
+  )
+}
