@@ -4,7 +4,7 @@
  */
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja'
 import { codeOf, InputError, messageOf, UserError } from '../base/errors.ts'
-import { withDeadline } from './deadline.ts'
+import { PATIENCE, withDeadline } from './deadline.ts'
 import { formatDate } from './format-date.ts'
 
 /** Renders the template with these variables. */
@@ -57,7 +57,7 @@ function guard<T>(file: string, work: () => T): T {
     return withDeadline(DEADLINE_MS, work)
   } catch (error) {
     const late = codeOf(error) === 'ERR_SCRIPT_EXECUTION_TIMEOUT'
-    const reason = late ? `stopped after ${4 * DEADLINE_MS} ms` : messageOf(error).slice(0, MAX_MESSAGE_CHARACTERS)
+    const reason = late ? `stopped after ${PATIENCE * DEADLINE_MS} ms` : messageOf(error).slice(0, MAX_MESSAGE_CHARACTERS)
     throw new UserError(`chat template of ${file}: ${reason}`, { cause: error })
   }
 }
