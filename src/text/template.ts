@@ -57,7 +57,9 @@ function guard<T>(file: string, work: () => T): T {
     return withDeadline(DEADLINE_MS, work)
   } catch (error) {
     const late = codeOf(error) === 'ERR_SCRIPT_EXECUTION_TIMEOUT'
-    const reason = late ? `stopped after ${PATIENCE * DEADLINE_MS} ms` : messageOf(error).slice(0, MAX_MESSAGE_CHARACTERS)
+    const reason = late
+      ? `stopped after ${PATIENCE * DEADLINE_MS} ms`
+      : messageOf(error).slice(0, MAX_MESSAGE_CHARACTERS)
     throw new UserError(`chat template of ${file}: ${reason}`, { cause: error })
   }
 }
