@@ -70,15 +70,35 @@ test('values live until their last use', () => {
 
 describe('where a run does not fit', () => {
   const long = { tokens: 4096, scored: 1000 }
-  const settings = fitted({ max_row_tokens: 4096, max_length: 4096 })
+  const settings = fitted({ max_row_tokens: 4096, max_length: 2048 })
 
   test('the mildest change that helps is named, with what it leads to', () => {
     const whole = peakOf(needOf(settings, config, long))
     const change = changesThatFit(settings, config, long, whole - 1e6)
     expect(change?.flags).toEqual(['--gradient_checkpointing'])
     expect(change?.peak).toBeLessThan(whole)
-    const little = changesThatFit(settings, config, long, (change?.peak ?? 0) - 1e6)
-    expect(little?.flags).toEqual(['--gradient_checkpointing', '--max_row_tokens 2048'])
+    const both = needOf({ ...settings, gradient_checkpointing: true }, config, { ...long, tokens: 2048 })
+    expect(changesThatFit(settings, config, long, peakOf(both))?.flags).toEqual([
+      '--gradient_checkpointing',
+      '--max_row_tokens 2048',
+    ])
+  })
+
+  test('changes that the last one makes idle are not named', () => {
+    const full = fitted({ use_lora: false, max_row_tokens: 300, max_length: 300 })
+    const small = { tokens: 64, scored: 8 }
+    const adapted = peakOf(needOf({ ...full, use_lora: true }, config, small))
+    expect(changesThatFit(full, config, small, adapted)?.flags).toEqual(['--use_lora'])
+  })
+
+  test('shorter rows are whole numbers, and come by max_length where rows are not packed', () => {
+    const odd = fitted({ max_row_tokens: 1023, max_length: 100, gradient_checkpointing: true })
+    const tokens = 1023
+    const half = peakOf(needOf(odd, config, { tokens: 511, scored: 20 }))
+    expect(changesThatFit(odd, config, { tokens, scored: 20 }, half)?.flags).toEqual(['--max_row_tokens 511'])
+    const alone = fitted({ pack: 'none', max_length: 1023, gradient_checkpointing: true, load_in_4bit: true })
+    const need = peakOf(needOf(alone, config, { tokens: 511, scored: 20 }))
+    expect(changesThatFit(alone, config, { tokens, scored: 20 }, need)?.flags).toEqual(['--max_length 511'])
   })
 
   test('where nothing helps, another engine is named', () => {

@@ -11,11 +11,11 @@ import { linearCount, type RowSize, rowFlops, rowPasses, type WorkOptions } from
 import { packFor } from '../train/update.ts'
 import { chooseWays } from './choose-ways.ts'
 import type { TrainSettings } from './config.ts'
-import { adviceFor, type FitSettings, gpuBytes, type Need, needOf, peakOf } from './fit.ts'
+import { adviceFor, type FitSettings, gpuBytes, loraOf, type Need, needOf, peakOf } from './fit.ts'
 import { lessonOf } from './objectives.ts'
 import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
-import { keepOf, loraSettings } from './train-parts.ts'
+import { keepOf } from './train-parts.ts'
 import { type Plan, planRun } from './train-plan.ts'
 import { usableMemory } from './usable-memory.ts'
 
@@ -42,8 +42,8 @@ export interface Estimate {
   readonly advice: readonly string[]
 }
 
-/** Updates whose rows are looked at. */
-const SAMPLED_UPDATES = 50
+/** Updates whose rows are looked at: packing takes some milliseconds for each. */
+const SAMPLED_UPDATES = 1000
 /** What the engine reaches of the rate of its products (bench:engine). */
 const EFFICIENCY = 0.85
 /** Of one program of one layer, beside its products. */
@@ -115,7 +115,7 @@ export async function estimate(settings: TrainSettings, now = new Date()): Promi
   const fitted: FitSettings = { ...settings, gradient_checkpointing }
   const memory = needOf(fitted, config, largest)
   const peak = peakOf(memory)
-  const lora = settings.use_lora ? loraSettings(settings) : null
+  const lora = settings.use_lora ? loraOf(settings, config) : null
   const isCompared = lessonOf(settings) === 'preferences' && !settings.reference_free
   const options = { lora, recomputes: gradient_checkpointing, hasReference: isCompared }
   const threads = settings.threads ?? availableParallelism()

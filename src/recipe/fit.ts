@@ -1,7 +1,9 @@
 /** @file Whether a run fits into memory, and what would make it fit. */
 import { UserError } from '../base/errors.ts'
+import { loadAdapter } from '../model/adapter-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { type Footprint, footprint, learningCount, totalBytes } from '../model/footprint.ts'
+import type { LoraSettings } from '../model/lora.ts'
 import { openWeights } from '../model/tensor-source.ts'
 import type { RowSize } from '../model/work.ts'
 import type { TrainSettings } from './config.ts'
@@ -32,7 +34,7 @@ export function needOf(settings: FitSettings, config: ModelConfig, row: RowSize)
   try {
     const parts = footprint(config, source, {
       keep: keepOf(settings),
-      lora: settings.use_lora ? loraSettings(settings) : null,
+      lora: settings.use_lora ? loraOf(settings, config) : null,
       keeping: settings.gradient_checkpointing ? 'inputs' : 'products',
       hasCopy: !settings.use_lora && lessonOf(settings) === 'preferences',
       ...row,
@@ -41,6 +43,11 @@ export function needOf(settings: FitSettings, config: ModelConfig, row: RowSize)
   } finally {
     source?.close()
   }
+}
+
+/** Of a new adapter, or of the one that was named. */
+export function loraOf(settings: TrainSettings | FitSettings, config: ModelConfig): LoraSettings {
+  return settings.adapter === undefined ? loraSettings(settings) : loadAdapter(settings.adapter, config).settings
 }
 
 export function peakOf(need: Need): number {
@@ -58,35 +65,65 @@ export interface Change {
   readonly peak: number
 }
 
-type Step = readonly [flag: string, change: Partial<FitSettings>]
+/** Of the changes of one slot, the later replaces the earlier. */
+interface Step {
+  readonly slot: 'products' | 'rows' | 'learning' | 'weights'
+  readonly flag: string
+  readonly change: Partial<FitSettings>
+}
 
+/** From the mildest on. Rows below `max_length` come last, as they leave pairs out. */
 function stepsFor(settings: FitSettings): Step[] {
   const steps: Step[] = []
-  if (!settings.gradient_checkpointing) steps.push(['--gradient_checkpointing', { gradient_checkpointing: true }])
-  for (let tokens = settings.max_row_tokens / 2; tokens >= SHORTEST_ROW; tokens /= 2) {
-    steps.push([`--max_row_tokens ${tokens}`, { max_row_tokens: tokens }])
+  if (!settings.gradient_checkpointing) {
+    steps.push({ slot: 'products', flag: '--gradient_checkpointing', change: { gradient_checkpointing: true } })
   }
-  if (!settings.use_lora) steps.push(['--use_lora', { use_lora: true }])
-  if (!settings.load_in_4bit && !settings.load_in_8bit) steps.push(['--load_in_8bit', { load_in_8bit: true }])
-  if (!settings.load_in_4bit) steps.push(['--load_in_4bit', { load_in_4bit: true, load_in_8bit: false }])
+  const rows = rowSteps(settings)
+  const isWhole = ({ change }: Step): boolean => (change.max_row_tokens ?? 0) >= settings.max_length
+  return [...steps, ...rows.filter(isWhole), ...weightSteps(settings), ...rows.filter((step) => !isWhole(step))]
+}
+
+function rowSteps(settings: FitSettings): Step[] {
+  const name = settings.pack === 'none' ? 'max_length' : 'max_row_tokens'
+  const steps: Step[] = []
+  for (let tokens = settings[name] >> 1; tokens >= SHORTEST_ROW; tokens >>= 1) {
+    steps.push({ slot: 'rows', flag: `--${name} ${tokens}`, change: { [name]: tokens } })
+  }
   return steps
 }
 
-/** The first changes, one after another from the mildest on, with which a run fits into so many bytes. */
+/** A model that begins anew has no weights to freeze. */
+function weightSteps({ from_scratch, use_lora, load_in_4bit, load_in_8bit }: FitSettings): Step[] {
+  if (from_scratch || load_in_4bit) return []
+  const steps: Step[] = []
+  if (!use_lora) steps.push({ slot: 'learning', flag: '--use_lora', change: { use_lora: true } })
+  if (!load_in_8bit) steps.push({ slot: 'weights', flag: '--load_in_8bit', change: { load_in_8bit: true } })
+  const flag = load_in_8bit ? '--load_in_8bit false --load_in_4bit' : '--load_in_4bit'
+  return [...steps, { slot: 'weights', flag, change: { load_in_4bit: true, load_in_8bit: false } }]
+}
+
+/** The mildest changes, none of them idle, with which a run fits into so many bytes. */
 export function changesThatFit(
   settings: FitSettings,
   config: ModelConfig,
   row: RowSize,
   bytes: number,
 ): Change | undefined {
-  const flags = new Map<string, string>()
-  let changed = settings
-  for (const [flag, change] of stepsFor(settings)) {
-    changed = { ...changed, ...change }
-    flags.set(Object.keys(change)[0] === 'load_in_4bit' ? 'load_in_8bit' : Object.keys(change)[0], flag)
-    const shorter = { tokens: Math.min(row.tokens, changed.max_row_tokens), scored: row.scored }
-    const peak = peakOf(needOf(changed, config, { ...shorter, scored: Math.min(row.scored, shorter.tokens) }))
-    if (peak <= bytes) return { flags: [...flags.values()], peak }
+  const peakWith = (steps: readonly Step[]): number => {
+    let changed = settings
+    for (const { change } of steps) changed = { ...changed, ...change }
+    const tokens = Math.min(row.tokens, largestRow(changed).tokens)
+    return peakOf(needOf(changed, config, { tokens, scored: Math.min(row.scored, tokens) }))
+  }
+  let chosen: readonly Step[] = []
+  for (const step of stepsFor(settings)) {
+    chosen = [...chosen.filter(({ slot }) => slot !== step.slot), step]
+    if (peakWith(chosen) > bytes) continue
+    for (const one of chosen.toReversed()) {
+      const fewer = chosen.filter((other) => other !== one)
+      if (peakWith(fewer) <= bytes) chosen = fewer
+    }
+    return { flags: chosen.map(({ flag }) => flag), peak: peakWith(chosen) }
   }
   return undefined
 }
@@ -94,7 +131,7 @@ export function changesThatFit(
 /** What a run takes on GPUs with PyTorch in bfloat16: weights, what learns in float32, and some room. */
 export function gpuBytes(settings: FitSettings, config: ModelConfig): number {
   const all = learningCount(config, null)
-  const trained = settings.use_lora ? learningCount(config, loraSettings(settings)) : all
+  const trained = settings.use_lora ? learningCount(config, loraOf(settings, config)) : all
   return 2 * all * (settings.use_lora ? 1 : 2) + 16 * trained + 2e9
 }
 
