@@ -519,6 +519,7 @@ describe.concurrent('help', () => {
       'Training',
       'Evaluation',
       'Saving and logging',
+      'PyTorch',
     ])
   })
 

@@ -16,32 +16,37 @@ interface UsageLine {
   completionTokens: number
   /** Nano-dollars; null where a price is not known. */
   cost: number | null
+  /** From asking to the reply, of requests that were asked one by one. */
+  readonly waits: number[]
 }
 
 /** A line for each purpose, model and prompt version of a run. */
 async function usageOf(run: string, ledger: string): Promise<UsageLine[]> {
   const lines = new Map<string, UsageLine>()
-  const open = new Map<string, UsageLine>()
+  const open = new Map<string, { readonly line: UsageLine; readonly asked: number | null }>()
   for await (const record of readLedger(ledger)) {
     if (record.run !== run) continue
     if (record.type === 'intent') {
       const { purpose, model, promptVersion } = record
       const key = JSON.stringify([purpose, model, promptVersion])
-      const fresh = { calls: 0, failures: 0, unknown: 0, promptTokens: 0, completionTokens: 0, cost: 0 }
+      const fresh = { calls: 0, failures: 0, unknown: 0, promptTokens: 0, completionTokens: 0, cost: 0, waits: [] }
       const line = lines.get(key) ?? { purpose, model, promptVersion, ...fresh }
       lines.set(key, line)
-      open.set(record.id, line)
+      open.set(record.id, { line, asked: record.api === 'batch' ? null : Date.parse(record.time) })
       line.unknown++
       continue
     }
-    const line = open.get(record.id)
-    if (line === undefined) continue
+    const request = open.get(record.id)
+    if (request === undefined) continue
+    const { line, asked } = request
     open.delete(record.id)
     line.unknown--
     line.cost = line.cost === null || record.cost === null ? null : line.cost + record.cost
     const usage = record.type === 'reply' ? record.reply : record.usage
-    if (record.type === 'reply') line.calls++
-    else line.failures++
+    if (record.type === 'reply') {
+      line.calls++
+      if (asked !== null) line.waits.push((Date.parse(record.time) - asked) / 1000)
+    } else line.failures++
     line.promptTokens += usage?.promptTokens ?? 0
     line.completionTokens += usage?.completionTokens ?? 0
   }
@@ -68,6 +73,10 @@ export async function writeUsageLog(folder: string, ledger: string, run: string)
   const body = lines.length === 0 ? ['No language model was asked over the network in this run.'] : table
   const text = ['# What language models were asked for in this run', '', ...body, '']
   writeDurably(join(folder, 'LLM_USAGE.md'), text.join('\n'))
-  const json = lines.map(({ cost, ...line }) => ({ ...line, cost: cost === null ? null : toDollars(cost) }))
+  const json = lines.map(({ cost, waits, ...line }) => ({
+    ...line,
+    cost: cost === null ? null : toDollars(cost),
+    seconds: waits.length === 0 ? null : waits.reduce((sum, wait) => sum + wait, 0) / waits.length,
+  }))
   writeDurably(join(folder, 'llm_usage.jsonl'), json.map((line) => `${JSON.stringify(line)}\n`).join(''))
 }

@@ -25,6 +25,7 @@ import {
   MANIFEST,
   newestWhole,
   pruneCheckpoints,
+  sealCheckpoint,
   writeCheckpoint,
 } from './checkpoint.ts'
 
@@ -344,5 +345,35 @@ describe('pruning', () => {
     pruneCheckpoints(output, { path: checkpointPath(output, 3), update: 3 }, { limit: 1, kept: undefined })
     expect(findNewest(output)).toEqual({ update: 3, reasons: [] })
     expect(existsSync(checkpointPath(output, 2))).toBe(false)
+  })
+})
+
+describe('what another program has written', () => {
+  const [weights, , state] = NAMES
+  function writeForeign(output: string, update: number): string {
+    const path = checkpointPath(output, update)
+    mkdirSync(path)
+    for (const name of [weights, 'optimizer.pt', state]) writeFileSync(join(path, name), `${name} ${update}`)
+    return path
+  }
+
+  test('counts as damaged until it is sealed, and again where a file of it changes', () => {
+    const output = freshFolder()
+    const path = writeForeign(output, 4)
+    expect(damageOf({ path, update: 4 })).toContain(MANIFEST)
+    const sealed = sealCheckpoint(output, 4, ['stepdpo.json', '{}'])
+    expect(sealed).toEqual({ path, update: 4 })
+    expect(damageOf(sealed)).toBeUndefined()
+    expect(readFileSync(join(path, 'stepdpo.json'), 'utf8')).toBe('{}')
+    appendFileSync(join(path, 'optimizer.pt'), 'x')
+    expect(damageOf(sealed)).toContain('optimizer.pt')
+  })
+
+  test('is refused where it holds a folder, whose files nobody would verify', () => {
+    const output = freshFolder()
+    const path = writeForeign(output, 4)
+    mkdirSync(join(path, 'optimizer_0'))
+    expect(() => sealCheckpoint(output, 4, ['stepdpo.json', '{}'])).toThrow(/optimizer_0 is not a file/)
+    expect(damageOf({ path, update: 4 })).toBeDefined()
   })
 })

@@ -79,7 +79,10 @@ export function protocolModel<Client, Params, Body>(protocol: Protocol<Client, P
         throw error instanceof ChatError ? dialect.learn(error, sent, request) : error
       }
     },
-    batches: batchesOf({ server, connect, dialect, params: protocol.params, read }, protocol.batches),
+    // A batch stays with the server that took it: of several, no later request would find it.
+    ...(server.endpoints === undefined && {
+      batches: batchesOf({ server, connect, dialect, params: protocol.params, read }, protocol.batches),
+    }),
   }
 }
 

@@ -1,0 +1,1 @@
+"""Trains what `stepdpo train --engine torch` exports, by TRL's DPOTrainer."""

@@ -1,0 +1,70 @@
+"""Ten updates of the torch engine are those of our engine, on any number of processes, also where it is killed."""
+
+import json
+import os
+import signal
+
+from conftest import UPDATES, Command, Run
+
+TOLERANCE = 1e-3
+# Those that need no settings of their own; others are in test_losses.py.
+LOSSES = ["hinge", "nca_pair", "bco_pair", "apo_zero"]
+
+
+def assert_same(found: Run, expected: Run) -> None:
+    assert list(found.losses()) == list(range(1, UPDATES + 1))
+    for update, loss in expected.losses().items():
+        assert abs(found.losses()[update] - loss) <= TOLERANCE, f"update {update}"
+    for kind, name in (("train", "rewards/margins"), ("train", "logps/rejected"), ("eval", "eval_loss")):
+        there, here = found.metrics(kind, name), expected.metrics(kind, name)
+        assert there.keys() == here.keys()
+        assert all(abs(there[update] - here[update]) <= TOLERANCE * max(1, abs(here[update])) for update in here), name
+
+
+def test_the_losses_learn_something_so_that_equal_ones_say_something(node: Run):
+    losses = list(node.losses().values())
+    assert max(losses) - min(losses) > 0.1
+
+
+def test_one_process(command: Command, node: Run):
+    one = command.train("one", "--engine", "torch")
+    assert_same(one, node)
+    assert (one.folder / "README.md").read_text().startswith("---")
+    assert json.loads((one.folder / "trainer_state.json").read_text())["global_step"] == UPDATES
+
+
+def test_two_processes_of_gloo(command: Command, node: Run):
+    assert_same(command.train("two", "--engine", "torch", "--torch_launcher", "torchrun", "--nproc_per_node", "2"), node)
+
+
+def test_two_processes_of_accelerate_with_losses_that_are_added_up(command: Command):
+    losses = ["--loss_type", ",".join(LOSSES)]
+    config = command.folder / "accelerate.yaml"
+    lines = ["compute_environment: LOCAL_MACHINE", "distributed_type: MULTI_CPU", "num_processes: 2", "use_cpu: true"]
+    config.write_text("\n".join(lines))
+    launcher = ["--engine", "torch", "--torch_launcher", "accelerate", "--accelerate_config", str(config)]
+    assert_same(command.train("torch-many", *losses, *launcher), command.train("node-many", *losses))
+
+
+def test_two_workers_of_ray(command: Command, node: Run):
+    assert_same(command.train("ray", "--engine", "torch", "--torch_launcher", "ray", "--nproc_per_node", "2"), node)
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint_and_its_adapter_scores(command: Command, node: Run):
+    words = [*command.words("killed"), "--engine", "torch"]
+    assert command.kill_after(6, *words) == -signal.SIGKILL
+    assert "checkpoint-4" in command.run(*words, "--resume_from_checkpoint")
+    assert_same(Run(command.folder / "killed"), node)
+    scores = command.run(
+        "score", "--base_model", words[2], "--adapter", "killed", "--dataset_path", "pairs.jsonl", "--threads", "1"
+    )
+    assert len(scores.splitlines()) == 50
+
+
+def test_a_run_that_is_asked_to_stop_saves_and_ends(command: Command, node: Run):
+    words = [*command.words("stopped"), "--engine", "torch", "--save_strategy", "no"]
+    assert command.kill_after(3, *words, how=signal.SIGTERM) == 130
+    saved = [name for name in os.listdir(command.folder / "stopped") if name.startswith("checkpoint-")]
+    assert len(saved) == 1 and int(saved[0].split("-")[1]) in range(3, UPDATES)
+    command.run(*words, "--resume_from_checkpoint")
+    assert_same(Run(command.folder / "stopped"), node)
