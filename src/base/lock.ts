@@ -90,6 +90,12 @@ function removeOwner(path: string, owner: Owner): void {
   } catch {} // it has a new owner
 }
 
+/** Whether a living process holds `folder`. */
+export function isInUse(folder: string): boolean {
+  const owner = readOwner(join(folder, 'run.lock'))
+  return owner !== undefined && isAlive(owner)
+}
+
 /**
  * Takes `folder` for this process.
  * @throws InUseError naming the owner where a living process holds it.
