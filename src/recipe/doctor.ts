@@ -119,7 +119,7 @@ async function pythonCheck(environment: Environment): Promise<Check> {
     ...own,
     state: 'absent',
     value: lines.map((line) => (line.includes(' ') ? line : `no ${line}`)).join(', ') || 'none that runs',
-    fix: `only to train exported rows elsewhere: ${install}pip install ${missing.join(' ') || 'torch transformers trl peft'}`,
+    fix: `only for --engine torch: ${install}pip install ${missing.join(' ') || 'torch transformers trl peft'}`,
   }
 }
 
