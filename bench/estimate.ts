@@ -1,9 +1,9 @@
 /**
  * @file What `stepdpo estimate` says against what training takes: npm run bench:estimate.
  *
- * Each configuration trains UPDATES (3) updates by the built command in a process of its own, whose peak of memory is set
+ * Each configuration trains UPDATES (2) updates by the built command in a process of its own, whose peak of memory is set
  * against the estimate for the same settings, made before. Random models in the shape of real ones stand beside SmolLM2
- * of ../shared. Times are shown with their ratio; they mean something on a quiet machine only. Set ONLY=name,name.
+ * of ../shared. Times are shown with their ratio; they mean something on a quiet machine only. Set ONLY=name;name.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,7 @@ import { MODEL, PRM800K } from './peer.ts'
 import { writeBfloat16 } from './random-model.ts'
 import { type ShapeName, shapes } from './shapes.ts'
 
-const UPDATES = setting('UPDATES', 3)
+const UPDATES = setting('UPDATES', 2)
 const BUILT = new URL('../dist/cli/main.js', import.meta.url).href
 
 interface Configuration {
@@ -36,14 +36,17 @@ const configurations: Readonly<Record<string, Configuration>> = {
     model: 'SmolLM2',
     settings: { lora_dropout: 0.1, max_row_tokens: 2048 },
   },
-  'Qwen2.5-0.5B shape in bfloat16, LoRA': { model: 'Qwen2.5-0.5B', settings: { max_row_tokens: 512, max_length: 512 } },
+  'Qwen2.5-0.5B shape in bfloat16, LoRA': {
+    model: 'Qwen2.5-0.5B',
+    settings: { per_device_train_batch_size: 1, max_row_tokens: 512, max_length: 512 },
+  },
   'TinyLlama-1.1B shape in bfloat16, LoRA, recomputed': {
     model: 'TinyLlama-1.1B',
-    settings: { max_row_tokens: 512, max_length: 512, gradient_checkpointing: true },
+    settings: { per_device_train_batch_size: 1, max_row_tokens: 512, max_length: 512, gradient_checkpointing: true },
   },
   'TinyLlama-1.1B shape, 4 bits, LoRA r64': {
     model: 'TinyLlama-1.1B',
-    settings: { max_row_tokens: 512, max_length: 512, load_in_4bit: true, lora_r: 64 },
+    settings: { per_device_train_batch_size: 1, max_row_tokens: 512, max_length: 512, load_in_4bit: true, lora_r: 64 },
   },
 }
 
@@ -97,7 +100,10 @@ async function compare(): Promise<void> {
   const only = process.env['ONLY']?.split(';')
   const rows: string[][] = []
   for (const [name, configuration] of Object.entries(configurations)) {
-    if (only === undefined || only.includes(name)) rows.push(await measure(name, configuration))
+    if (only !== undefined && !only.includes(name)) continue
+    const row = await measure(name, configuration)
+    rows.push(row)
+    console.log(row.join(' · ')) // the whole takes long
   }
   printTable(['configuration', 'estimated GB', 'peak GB', 'ratio (goal 0.85–1.15)', 'time ratio'], rows)
 }

@@ -11,6 +11,7 @@ import { addEvalCommand } from './eval-command.ts'
 import { throwUsageErrors } from './flags.ts'
 import { addGenerateCommand } from './generate-command.ts'
 import { addJudgeCommand } from './judge-command.ts'
+import { addLabelsCommand } from './labels-command.ts'
 import { addPairsCommand } from './pairs-command.ts'
 import { addPushCommand } from './push-command.ts'
 import { addRunCommand } from './run-command.ts'
@@ -18,6 +19,7 @@ import { addScoreCommand } from './score-command.ts'
 import { stopWithReader } from './signals.ts'
 import { addSweepCommand } from './sweep-command.ts'
 import { addTrainCommand } from './train-command.ts'
+import { addViewCommand } from './view-command.ts'
 import { printable } from './width.ts'
 
 /** What the process exits with after an error. */
@@ -44,6 +46,8 @@ function makeProgram(): Command {
     addDownloadCommand,
     addPushCommand,
     addDoctorCommand,
+    addViewCommand,
+    addLabelsCommand,
   ])
     addCommand(program)
   return program
