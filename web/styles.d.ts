@@ -1,0 +1,2 @@
+/** @file Sheets are brought along by the build. */
+declare module '*.css'
