@@ -27,20 +27,23 @@ function factors(output = ''): number[] {
   return [...namedFactors(adapter).values()].flatMap(({ data }) => [...data])
 }
 
-test('an adapter learns on a model in 4 bits: from ln 2, otherwise than on the whole one, and resumed bit for bit', async () => {
-  const whole = await runToEnd(settingsFor(site, 'whole', short), world)
-  const rounded = settingsFor(site, 'rounded', { ...short, load_in_4bit: true })
-  const events = await runToEnd(rounded, world)
-  expect(Math.abs(losses(events)[0] - Math.LN2)).toBeLessThan(1e-6)
-  expect(losses(events).slice(1)).not.toEqual(losses(whole).slice(1))
-  const parts = settingsFor(site, 'parts', { ...short, load_in_4bit: true, save_steps: 1 })
-  const stopping = new AbortController()
-  for await (const event of train(parts, testWorld(site, stopping.signal))) {
-    if (event.type === 'update-end' && event.update === 1) stopping.abort()
-  }
-  await runToEnd({ ...parts, resume_from_checkpoint: true }, world)
-  expect(factors(parts.output_dir)).toEqual(factors(rounded.output_dir))
-})
+test.skipIf(!isSlow)(
+  'an adapter learns on a model in 4 bits: from ln 2, otherwise than on the whole one, and resumed bit for bit',
+  async () => {
+    const whole = await runToEnd(settingsFor(site, 'whole', short), world)
+    const rounded = settingsFor(site, 'rounded', { ...short, load_in_4bit: true })
+    const events = await runToEnd(rounded, world)
+    expect(Math.abs(losses(events)[0] - Math.LN2)).toBeLessThan(1e-6)
+    expect(losses(events).slice(1)).not.toEqual(losses(whole).slice(1))
+    const parts = settingsFor(site, 'parts', { ...short, load_in_4bit: true, save_steps: 1 })
+    const stopping = new AbortController()
+    for await (const event of train(parts, testWorld(site, stopping.signal))) {
+      if (event.type === 'update-end' && event.update === 1) stopping.abort()
+    }
+    await runToEnd({ ...parts, resume_from_checkpoint: true }, world)
+    expect(factors(parts.output_dir)).toEqual(factors(rounded.output_dir))
+  },
+)
 
 test.skipIf(!isSlow)(
   'what the reference said of a rounded model is not taken for what it says of the whole one',
