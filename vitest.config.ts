@@ -10,5 +10,6 @@ export default defineConfig({
     maxWorkers: '100%',
     // The slow stage does many times as much, and machines are shared.
     testTimeout: process.env['STEPDPO_STORM'] === undefined ? 120_000 : 600_000,
+    hookTimeout: 300_000,
   },
 })

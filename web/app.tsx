@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { RunSummary } from '../src/data/dashboard.ts'
-import { useData, useKeys } from './hooks.ts'
+import { useData, useKeys, useReloading } from './hooks.ts'
 import { Keyboard } from './keyboard.tsx'
 import { ComparePage } from './pages/compare.tsx'
 import { EvaluationsPage } from './pages/evaluations.tsx'
@@ -98,7 +98,8 @@ function PageOf({ area, section, place: { run, item } }: PageOfProps) {
 }
 
 function RunHead({ run, current }: { readonly run: string; readonly current: string }) {
-  const { data } = useData<RunSummary>(`/api/runs/${encodeURIComponent(run)}`)
+  const { data, reload } = useData<RunSummary>(`/api/runs/${encodeURIComponent(run)}`)
+  useReloading(reload, data?.state === 'running', 3000)
   return (
     <>
       <span class="run-name" title={data?.runName ?? ''}>

@@ -56,7 +56,16 @@ export function useLive(run: string, handlers: LiveHandlers): boolean {
   return isHeard
 }
 
-/** Calls at once, and then at most once in `ms`, with a last call at the end. */
+/** Reads again and again while something is under way. */
+export function useReloading(reload: () => void, isUnderWay: boolean, ms: number): void {
+  useEffect(() => {
+    if (!isUnderWay || isStatic) return
+    const timer = setInterval(reload, ms)
+    return () => clearInterval(timer)
+  }, [reload, isUnderWay, ms])
+}
+
+/** Calls once in `ms`, however often it is asked to. */
 export function useThrottled(call: () => void, ms: number): () => void {
   const latest = useRef(call)
   latest.current = call

@@ -47,7 +47,7 @@ export function useLongList<Reply extends Page<unknown>>(path: string): LongList
   useEffect(() => {
     begin()
     return () => asked.current.stop.abort()
-    // biome's rule wants `begin` here, which is new with each drawing: the path alone decides.
+    // The path alone decides: `begin` is new with each drawing.
   }, [path])
   const head = pages.known.get(0) ?? [...pages.known.values()][0] ?? null
   return {

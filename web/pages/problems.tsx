@@ -22,7 +22,7 @@ export function ProblemsPage({ run }: { readonly run: string }) {
       <div class="title">
         <h1>Tree of a problem</h1>
         <span class="muted" role="status">
-          {list.head === null ? 'Reading …' : `${count(found)} problems`}
+          {list.head === null ? list.error === null && 'Reading …' : `${count(found)} problems`}
         </span>
       </div>
       <search class="filters">

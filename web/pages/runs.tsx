@@ -1,8 +1,8 @@
 /** @file All runs: how they stand, and which to compare. */
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import type { RunSummary, RunsReply } from '../../src/data/dashboard.ts'
 import { age, count, dollars, number, percent } from '../format.ts'
-import { useData, useKeys } from '../hooks.ts'
+import { useData, useKeys, useReloading } from '../hooks.ts'
 import { Empty, Search, Shown, StateTag, Table } from '../parts.tsx'
 import { changeQuery, goTo, linkTo, useAddress } from '../router.ts'
 
@@ -14,7 +14,8 @@ export function RunsPage() {
   const search = query.get('q') ?? ''
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
   const [current, setCurrent] = useState(-1)
-  useReloading(runs.reload, runs.data?.runs.some(({ state }) => state === 'running') ?? false)
+  const isTraining = runs.data?.runs.some(({ state }) => state === 'running') ?? false
+  useReloading(runs.reload, isTraining, 3000)
   const all = runs.data?.runs ?? []
   const shown = all.filter((run) =>
     `${run.name} ${run.runName} ${run.model}`.toLowerCase().includes(search.toLowerCase()),
@@ -112,13 +113,4 @@ function Row({ run, isCurrent, isChosen, toggle }: RowProps) {
       </td>
     </tr>
   )
-}
-
-/** While something trains, the list is read again every 3 s. */
-function useReloading(reload: () => void, isLive: boolean): void {
-  useEffect(() => {
-    if (!isLive) return
-    const timer = setInterval(reload, 3000)
-    return () => clearInterval(timer)
-  }, [reload, isLive])
 }

@@ -1,7 +1,7 @@
 /** @file Solutions of a run: found by filters that the server applies, 100,000 as quickly as ten. */
-import { useEffect } from 'preact/hooks'
 import type { TraceRow, TracesReply } from '../../src/data/dashboard-traces.ts'
 import { count } from '../format.ts'
+import { useReloading } from '../hooks.ts'
 import { MathText } from '../math.tsx'
 import { Choice, Empty, Failure, Search } from '../parts.tsx'
 import { changeQuery, linkTo, useAddress, writeQuery } from '../router.ts'
@@ -38,13 +38,13 @@ export function TracesPage({ run }: { readonly run: string }) {
     const row = list.at(index)
     return row === null ? null : linkTo(['run', run, 'traces', row.id])
   })
-  useReadingOn(head?.isWhole === false, list.reload)
+  useReloading(list.reload, head?.isWhole === false, 1000)
   return (
     <div class="filling">
       <div class="title">
         <h1>Traces</h1>
         <span class="muted" role="status">
-          {head === null ? 'Reading …' : `${count(found)} of ${count(head.total)}`}
+          {head === null ? list.error === null && 'Reading …' : `${count(found)} of ${count(head.total)}`}
           {head?.isWhole === false && ', still reading'}
         </span>
       </div>
@@ -172,15 +172,6 @@ function chooseScore(choice: string): void {
 function chooseSort(choice: string): void {
   const [sort = null, order = null] = choice === '' ? [] : choice.split('.')
   changeQuery({ sort, order })
-}
-
-/** As long as the server still reads files. */
-function useReadingOn(isReading: boolean, reload: () => void): void {
-  useEffect(() => {
-    if (!isReading) return
-    const timer = setInterval(reload, 1000)
-    return () => clearInterval(timer)
-  }, [isReading])
 }
 
 interface RowProps {
