@@ -1,5 +1,5 @@
 /** @file What pages share: data with its states, live events, keys. */
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { LiveCounts, LogLine } from '../src/data/dashboard.ts'
 import { isStatic, readJson } from './source.ts'
 
@@ -86,7 +86,8 @@ export type Keys = Readonly<Record<string, () => void>>
 export function useKeys(keys: Keys): void {
   const latest = useRef(keys)
   latest.current = keys
-  useEffect(() => {
+  // Before the page is shown: who sees a sheet may press its keys.
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent) => {
       const action = latest.current[event.key]
       if (action === undefined || event.defaultPrevented || isTyping(event)) return

@@ -31,6 +31,7 @@ OF_TOKENS = {
     "mean_token_accuracy": "chosen_tokens",
     "logits/rejected": "rejected_tokens",
 }
+PATIENCE_SECONDS = 1200
 COUNTS = {"pairs", "scored", "chosen_tokens", "rejected_tokens", "tokens"}
 
 
@@ -126,6 +127,9 @@ class StepTrainer(DPOTrainer):
         Trainer._save_checkpoint(self, model, trial)  # TRL's would write a card of its own into the run's folder
         self.accelerator.wait_for_everyone()
         tell(self, "checkpoint-written", update=self.state.global_step)
+        if self.accelerator.is_main_process:
+            wait_for(Path(f"{self.job['taken']}-{self.state.global_step}"), self.job["launcher"])
+        self.accelerator.wait_for_everyone()
 
 
 def tell(trainer: DPOTrainer, event: str, **facts) -> None:
@@ -136,6 +140,22 @@ def tell(trainer: DPOTrainer, event: str, **facts) -> None:
         file.write(json.dumps({"type": event, **facts}, allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def end_without(launcher: dict) -> None:
+    """Where the launcher was killed nobody takes over what is saved, and the run may have begun anew."""
+    if launcher["host"] == socket.gethostname() and not psutil.pid_exists(launcher["pid"]):
+        os._exit(1)
+
+
+def wait_for(path: Path, launcher: dict) -> None:
+    """Until the launcher has written a file, which takes it as long as its disk."""
+    latest = time.monotonic() + PATIENCE_SECONDS
+    while not path.exists():
+        end_without(launcher)
+        if time.monotonic() > latest:
+            raise TimeoutError(f"the launcher has not written {path} in {PATIENCE_SECONDS} s")
+        time.sleep(0.02)
 
 
 class Moments(TrainerCallback):
@@ -151,9 +171,7 @@ class Moments(TrainerCallback):
 
     def must_stop(self) -> bool:
         """All processes decide the same, where one of them was told."""
-        launcher = self.job["launcher"]
-        if launcher["host"] == socket.gethostname() and not psutil.pid_exists(launcher["pid"]):
-            os._exit(1)  # the launcher was killed: nobody takes over what is saved, and the run may have begun anew
+        end_without(self.job["launcher"])
         told = self.is_asked or Path(self.job["stop"]).exists()
         device = self.trainer.accelerator.device
         return self.trainer.accelerator.reduce(torch.tensor(float(told), device=device), "sum").item() > 0

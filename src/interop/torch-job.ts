@@ -41,6 +41,8 @@ export interface JobFolder {
   readonly events: string
   /** Where this file appears, Python saves and ends. */
   readonly stop: string
+  /** With `-UPDATE` behind it, the file that lets Python go on when the checkpoint after that update is taken over. */
+  readonly taken: string
   /** The adapter of a job that came to its end. */
   readonly trained: string
 }
@@ -96,6 +98,7 @@ function jobFields(job: TorchJob, folder: JobFolder) {
     resume: job.resume === undefined ? null : resolve(job.resume),
     events: folder.events,
     stop: folder.stop,
+    taken: folder.taken,
     launcher: { pid: process.pid, host: hostname() },
     updates,
     losses: job.losses,
@@ -135,6 +138,7 @@ export function writeTorchJob(path: string, job: TorchJob): JobFolder {
     path: resolve(path),
     events: own(`events-${process.pid}.jsonl`),
     stop: own('stop'),
+    taken: own('taken'),
     trained: own('trained'),
   }
   writeDurably(folder.events, '')

@@ -60,11 +60,11 @@ test('an interpreter that is not there is named, with what to install', async ()
 /** A job of which the interpreter is a shell script: what it tells is read while it runs. */
 async function runScript(name: string, script: string, signal = new AbortController().signal): Promise<TorchEvent[]> {
   const path = (file: string): string => join(folder, `${name}-${file}`)
-  writeFileSync(path('run'), `#!/bin/sh\nevents='${path('events')}'\nstop='${path('stop')}'\n${script}\n`, {
+  writeFileSync(path('run'), `#!/bin/sh\nevents='${path('events')}'\nstop='${path('stop')}'\ntaken='${path('taken')}'\n${script}\n`, {
     mode: 0o755,
   })
   writeFileSync(path('events'), '')
-  const job = { path: folder, events: path('events'), stop: path('stop'), trained: path('trained') }
+  const job = { path: folder, events: path('events'), stop: path('stop'), taken: path('taken'), trained: path('trained') }
   const events: TorchEvent[] = []
   const place = { environment: { PATH: process.env['PATH'] }, signal, log: path('log') }
   for await (const event of runTorchJob({ ...one, python: path('run') }, job, place)) events.push(event)
@@ -77,6 +77,17 @@ test('events come in order, also one that is written in two halves', async () =>
     `printf '{"type":"checkpoint-written","upd' >> "$events"; sleep 0.15; printf 'ate":3}\\n{"type":"trained"}\\n' >> "$events"`,
   )
   expect(events).toEqual([{ type: 'checkpoint-written', update: 3 }, { type: 'trained' }])
+})
+
+test('who has written a checkpoint goes on when it was taken over', async () => {
+  const events = await runScript(
+    'taken',
+    `for update in 4 8; do
+      printf '{"type":"checkpoint-written","update":%s}\\n' $update >> "$events"
+      while [ ! -e "$taken-$update" ]; do sleep 0.02; done
+    done`,
+  )
+  expect(events.map((event) => 'update' in event && event.update)).toEqual([4, 8])
 })
 
 test('a line that is no event of ours is refused with its place', async () => {

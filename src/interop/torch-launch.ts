@@ -212,12 +212,20 @@ export async function* runTorchJob(launch: Launch, folder: JobFolder, place: Pla
   place.signal.addEventListener('abort', stop, { once: true })
   if (place.signal.aborted) stop()
   const tail = openTail(folder.events)
+  function* read(): Generator<TorchEvent> {
+    for (const event of tail.read()) {
+      yield event
+      // Who asks for the next event has taken this one over. Until then Python waits: it writes no other checkpoint
+      // beside one that is being sealed while older and later ones are removed.
+      if (event.type === 'checkpoint-written') writeFileSync(`${folder.taken}-${event.update}`, '')
+    }
+  }
   try {
     while (code === undefined) {
-      yield* tail.read()
+      yield* read()
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }
-    yield* tail.read()
+    yield* read()
   } finally {
     tail.close()
     process.off('exit', kill)

@@ -73,7 +73,7 @@ export async function serveDashboard(options: ServeOptions): Promise<Dashboard> 
   const port = await listen(server, options)
   const cookie = { cookie: makeSecret(), cookieName: `stepdpo_${port}` } // cookies do not tell ports apart
   const app = makeApp({ runs, session, live, token, ...cookie, site: openSite(options.site) })
-  const answer = getRequestListener(app.fetch)
+  const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false }) // those are the process's
   const names = namesOf(host, port)
   server.on('request', (incoming, outgoing) => {
     const refusal = refuseHost(incoming, names)

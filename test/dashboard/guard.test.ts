@@ -7,6 +7,7 @@ import { isSlow } from '../slow.ts'
 import { ask, linesOf, makeRuns, openClient, rolloutOf } from './runs.ts'
 
 const CANARY = 'canary-4711'
+const globals = { Request, Response }
 const site = await makeRuns(2)
 const outside = join(site.folder, 'outside')
 mkdirSync(outside)
@@ -51,6 +52,11 @@ async function answered(asking: () => Promise<string>): Promise<string> {
 const statusOf = (reply: string): number => Number(/^HTTP\/1\.1 (\d+)/.exec(reply)?.[1] ?? 0)
 
 const methods = ['GET', 'POST', 'OPTIONS', ...(isSlow ? ['HEAD', 'PUT', 'DELETE', 'PATCH'] : [])]
+
+test('serving leaves what is global in the process as it was: judges of the same process read replies by it', () => {
+  expect(Response).toBe(globals.Response)
+  expect(Request).toBe(globals.Request)
+})
 
 /** Every path of the router with something in place of its parameters, and files of the page. */
 const paths = [

@@ -1,5 +1,5 @@
 /** @file A field for the step that should stand in place of the one looked at. */
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Draft } from '../labelling.ts'
 
 interface FieldProps {
@@ -13,7 +13,7 @@ export function OwnStepField({ draft, change, close }: FieldProps) {
   const step = Math.min(draft.current, draft.ratings.length)
   const [text, setText] = useState(draft.ownStep?.step === step ? draft.ownStep.text : '')
   const field = useRef<HTMLTextAreaElement>(null)
-  useEffect(() => field.current?.focus(), [])
+  useLayoutEffect(() => field.current?.focus(), [])
   const keep = () => {
     change({ ...draft, ownStep: text.trim() === '' ? null : { step, text: text.trim() } })
     close()
