@@ -60,11 +60,21 @@ test('an interpreter that is not there is named, with what to install', async ()
 /** A job of which the interpreter is a shell script: what it tells is read while it runs. */
 async function runScript(name: string, script: string, signal = new AbortController().signal): Promise<TorchEvent[]> {
   const path = (file: string): string => join(folder, `${name}-${file}`)
-  writeFileSync(path('run'), `#!/bin/sh\nevents='${path('events')}'\nstop='${path('stop')}'\ntaken='${path('taken')}'\n${script}\n`, {
-    mode: 0o755,
-  })
+  writeFileSync(
+    path('run'),
+    `#!/bin/sh\nevents='${path('events')}'\nstop='${path('stop')}'\ntaken='${path('taken')}'\n${script}\n`,
+    {
+      mode: 0o755,
+    },
+  )
   writeFileSync(path('events'), '')
-  const job = { path: folder, events: path('events'), stop: path('stop'), taken: path('taken'), trained: path('trained') }
+  const job = {
+    path: folder,
+    events: path('events'),
+    stop: path('stop'),
+    taken: path('taken'),
+    trained: path('trained'),
+  }
   const events: TorchEvent[] = []
   const place = { environment: { PATH: process.env['PATH'] }, signal, log: path('log') }
   for await (const event of runTorchJob({ ...one, python: path('run') }, job, place)) events.push(event)

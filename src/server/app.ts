@@ -156,10 +156,16 @@ function addLabelRoutes(app: Hono<App>, { runs, session }: AppParts): void {
   })
 }
 
+/** Browsers ask for the second by themselves. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['/', '/index.html'],
+  ['/favicon.ico', '/favicon.svg'],
+])
+
 /** The built pages. What is asked for is looked up among the files there are: no path of a request reaches the disk. */
 function addSite(app: Hono<App>, site: Site): void {
   app.get('*', (c) => {
-    const file = site.get(c.req.path === '/' ? '/index.html' : c.req.path)
+    const file = site.get(ALIASES.get(c.req.path) ?? c.req.path)
     if (file === undefined) return c.notFound()
     return c.body(file.read(), 200, { 'content-type': file.type, 'cache-control': 'no-cache' })
   })

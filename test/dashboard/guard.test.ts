@@ -63,6 +63,7 @@ const paths = [
   ...new Set(routes.map(({ path }) => path.replace(':run', run.id).replace(/:\w+/g, 'x').replace('*', 'index.html'))),
   '/',
   '/app.js.map',
+  '/favicon.ico',
 ]
 
 test('the router answers what the contract lists, and nothing else', () => {
