@@ -509,7 +509,7 @@ test.each([undefined, 20_000])('what is pushed comes back byte for byte, in part
 })
 
 test('a push waits for a busy server, and refuses what is no result, no token, or a branch that is none', async () => {
-  const folder = adapterFolder('/home/me/model')
+  const folder = adapterFolder('/models/mine')
   const go = (more: object, environment: Record<string, string> = { HF_TOKEN: TOKEN }) =>
     push(
       pushSchema.parse({ folder, repo: 'org/mine', ...more }),
@@ -517,7 +517,7 @@ test('a push waits for a busy server, and refuses what is no result, no token, o
       () => {},
     )
   const dry = await go({ dry_run: true }, {})
-  expect(dry).toMatchObject({ commit: null, warnings: [expect.stringContaining('/home/me/model')] })
+  expect(dry).toMatchObject({ commit: null, warnings: [expect.stringContaining('/models/mine')] })
   expect(server.requests).toEqual([])
   await expect(go({}, {})).rejects.toThrow('set HF_TOKEN')
   await expect(go({ folder: root })).rejects.toThrow('found neither')

@@ -15,6 +15,7 @@ import { ATTACKS, isShownAsWritten } from './attacks.ts'
 import { buildPages, goTo, hasChromium, launch, logIn, openTab, serveRuns, type Watched } from './browser.ts'
 
 const RUN = 'attacked'
+const REPORTS = 'reported'
 
 test('there are 500 attacks and more, each different from all others', () => {
   expect(ATTACKS.length).toBeGreaterThanOrEqual(500)
@@ -97,6 +98,70 @@ function writeTraining(run: string): void {
   writeFileSync(join(run, 'all_results.json'), JSON.stringify(metrics))
 }
 
+/** A run of evaluations: their reports, answers that flipped, labels of people, what judges cost. */
+function writeReports(run: string): void {
+  const folder = join(run, 'evaluation')
+  const answers = (isRight: boolean) =>
+    ATTACKS.map((attack, index) => ({
+      ...rolloutOf(attack, [attack, after(index, 1)], index, 1),
+      id: sha256(`${index} ${isRight}`),
+      final_answer: attack,
+      final_answer_correct: isRight,
+    }))
+  const estimate = { value: 0.5, low: 0.4, high: 0.6 }
+  const named = ATTACKS.map((attack, index) => ({
+    source: index % 2 === 0 ? 'greedy' : attack,
+    name: attack,
+    unit: after(index, 1),
+    judge: after(index, 2),
+    aggregation: after(index, 3),
+  }))
+  const model = { figures: named.map((each) => ({ ...each, problems: 10, mean: estimate })) }
+  const differences = named.map((each) => ({ ...each, difference: estimate, isSignificant: true }))
+  const comparison = { answers: { bothRight: 1, bothWrong: 2, gained: ATTACKS, lost: [], p: 0.01 }, differences }
+  const report = {
+    data: after(0, 0),
+    model: after(1, 0),
+    base: after(2, 0),
+    report: { model, base: model, comparison },
+  }
+  for (const [name, isRight] of [['base', false] as const, ['model', true] as const]) {
+    mkdirSync(join(folder, name), { recursive: true })
+    writeFileSync(join(folder, name, 'greedy.jsonl'), linesOf(answers(isRight)))
+  }
+  writeFileSync(join(folder, 'report.json'), JSON.stringify(report))
+  for (const [index, attack] of ATTACKS.entries()) {
+    const firstErrors = { rows: 5, erroneousAccuracy: estimate, correctAccuracy: estimate, f1: estimate }
+    const measured = { type: 'evaluation', judge: attack, data: after(index, 1), report: { firstErrors } }
+    mkdirSync(join(run, 'judges', `${index}`), { recursive: true })
+    writeFileSync(join(run, 'judges', `${index}`, 'report.json'), JSON.stringify(measured))
+  }
+  const labels = answers(true).map(({ id, problem, steps }, index) => ({
+    kind: 'label',
+    id: after(index, 4),
+    who: after(index, 5),
+    when: index % 2 === 0 ? '2026-01-02T03:04:05.000Z' : after(index, 6),
+    previous: null,
+    run: after(index, 7),
+    rollout: id,
+    problem,
+    steps,
+    ratings: [1, -1],
+    flagged: true,
+    bad_problem: true,
+    own_step: { step: 1, text: after(index, 8) },
+    judge_shown: false,
+  }))
+  writeFileSync(join(run, 'labels.jsonl'), linesOf(labels))
+  const usage = ATTACKS.map((attack, index) => ({
+    purpose: attack,
+    model: after(index, 1),
+    promptVersion: after(index, 2),
+    ...{ calls: 1, failures: 0, unknown: 0, promptTokens: 1, completionTokens: 1, cost: 0.1 },
+  }))
+  writeFileSync(join(run, 'llm_usage.jsonl'), linesOf(usage))
+}
+
 /** Attacks that a file system takes as names. */
 function writeNames(runs: string): void {
   for (const attack of ATTACKS) {
@@ -120,16 +185,15 @@ describe.runIf(isSlow && hasChromium)('attacks in every field', () => {
   beforeAll(async () => {
     writeTraces(join(runs, RUN))
     writeTraining(join(runs, RUN))
+    writeReports(join(runs, REPORTS))
     writeNames(runs)
     pages = await buildPages()
     dashboard = await serveRuns(runs, pages)
     browser = await launch()
     tab = await openTab(browser, new URL(dashboard.link).origin)
     await logIn(tab, dashboard)
-    const found = (await read(tab.page, '/api/runs')).runs.find(({ name }: { name: string }) => name === RUN)
-    run = found.id
+    run = await idOf(RUN)
     path = `/api/runs/${run}`
-    while (!(await read(tab.page, `${path}/traces?limit=1`)).isWhole);
   }, 600_000)
 
   afterAll(async () => {
@@ -137,6 +201,14 @@ describe.runIf(isSlow && hasChromium)('attacks in every field', () => {
     await dashboard?.close()
     for (const each of [folder, dirname(pages)]) rmSync(each, { recursive: true })
   })
+
+  /** When all its traces are read. */
+  async function idOf(name: string): Promise<string> {
+    const { runs } = await read(tab.page, '/api/runs')
+    const { id } = runs.find((each: { name: string }) => each.name === name)
+    while (!(await read(tab.page, `/api/runs/${id}/traces?limit=1`)).isWhole);
+    return id
+  }
 
   test('would be noticed if one of them worked', async () => {
     const control = await openTab(browser, new URL(dashboard.link).origin)
@@ -219,6 +291,23 @@ describe.runIf(isSlow && hasChromium)('attacks in every field', () => {
       await tab.page.locator('.pair').first().waitFor()
     }
     for (const name of ['judges', 'eval', 'label']) await goTo(tab.page, `#/run/${run}/${name}`)
+    expect(tab.wrong).toEqual([])
+  })
+
+  test('do nothing as figures of evaluations and judges, answers that flipped, words of people and costs', async () => {
+    const reported = await idOf(REPORTS)
+    const pages = ['eval', 'judges', 'label', 'problems', 'traces']
+    for (const page of [...pages.map((name) => `/${name}`), '?tab=usage']) {
+      await goTo(tab.page, `#/run/${reported}${page}`)
+      await tab.page.waitForTimeout(500)
+      const text = await tab.page.locator('main').textContent()
+      if (['/eval', '/judges', '?tab=usage'].includes(page)) expect(text).toContain('<svg onload=__hit()>')
+    }
+    const { items } = await read(tab.page, `/api/runs/${reported}/traces?limit=200`)
+    for (const { id } of items.slice(0, 60)) {
+      await goTo(tab.page, `#/run/${reported}/traces/${id}`)
+      await tab.page.locator('.steps').waitFor()
+    }
     expect(tab.wrong).toEqual([])
   })
 
