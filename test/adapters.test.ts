@@ -2,7 +2,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { makeTinyRow } from '../scripts/tiny-data.ts'
 import { writeTinyModel } from '../scripts/tiny-model.ts'
 import { checkLines } from '../src/cli/adapter-lines.ts'
@@ -28,7 +28,7 @@ import { doctorSchema } from '../src/recipe/doctor-settings.ts'
 import { merge } from '../src/recipe/merge.ts'
 import { modelfile } from '../src/recipe/modelfile.ts'
 import { loadTokenizer } from '../src/text/tokenizer.ts'
-import { buildCommand } from './cli-run.ts'
+import { buildCommand, type CommandLine } from './cli-run.ts'
 import { folderMaker } from './folders.ts'
 import { oraclePath, oracleTensors } from './oracle.ts'
 import { isSlow } from './slow.ts'
@@ -313,8 +313,12 @@ test('doctor writes a line for each check, its remedy below it, areas apart', ()
 })
 
 describe.runIf(isSlow)('as commands', () => {
-  const command = buildCommand(site.folder)
-  writeFileSync(join(site.folder, 'steps.jsonl'), `${JSON.stringify(makeTinyRow(0, 0))}\n`)
+  let command: CommandLine
+
+  beforeAll(() => {
+    command = buildCommand(site.folder)
+    writeFileSync(join(site.folder, 'steps.jsonl'), `${JSON.stringify(makeTinyRow(0, 0))}\n`)
+  })
 
   test('merge and check-adapter print what they did, as text and as JSON', async () => {
     const [changing, idle] = [writeAdapter(0.1), writeAdapter(0)]

@@ -18,7 +18,7 @@ import { isSlow } from './slow.ts'
 
 /** Kills in all, and the seeds of the runs that share them. */
 const SEEDS = isSlow ? [1, 2, 3, 4] : [1]
-const KILLS_PER_RUN = isSlow ? 20 : 2
+const KILLS_PER_RUN = isSlow ? 20 : 1
 
 const site = makeSite()
 afterAll(() => rmSync(site.folder, { recursive: true }), 60_000)
