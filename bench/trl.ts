@@ -10,9 +10,10 @@
  * TRL repeats prompt and prefix for both sides of each pair. Both sides have batches of 4 by default, nodes here and
  * pairs there; TRL is fastest with PEER_BATCH=1, as larger batches are padded. Where it would train on more than
  * PEER_PAIRS pairs it draws so many at random; its time for the rest is extrapolated. A further run of ours on more
- * nodes, after a warm-up update, is held against TRL's time for each token. Set NODES, PEER_NODES, PEER_PAIRS, BATCH (nodes), PEER_BATCH (pairs), ROUNDS, THREADS.
+ * nodes, after a warm-up update, is held against TRL's time for each token. Set NODES, PEER_NODES, PEER_PAIRS, BATCH (nodes), PEER_BATCH (pairs), ROUNDS, THREADS. SHAPE
+ * (shapes.ts): the same with random weights of another shape.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -26,6 +27,8 @@ import { loadTokenizer } from '../src/text/tokenizer.ts'
 import { inChild } from './child.ts'
 import { median, peakGb, printTable, setting, showSpread } from './measure.ts'
 import { findPeer, MODEL, type Peer, PRM800K } from './peer.ts'
+import { writeBfloat16 } from './random-model.ts'
+import { type ShapeName, shapeAsked, shapes } from './shapes.ts'
 
 const NODES = setting('NODES', 64)
 const PEER_NODES = setting('PEER_NODES', 8)
@@ -151,10 +154,10 @@ interface Theirs {
   readonly peak: number
 }
 
-async function trainPeer(peer: Peer, data: Nodes, pairs: Pairs): Promise<Theirs> {
+async function trainPeer(peer: Peer, model: string, data: Nodes, pairs: Pairs): Promise<Theirs> {
   const steps = Math.ceil(Math.min(data.pairs, PEER_PAIRS) / PEER_BATCH)
   const args = {
-    model: peer.model,
+    model,
     data: data.path,
     nodes: data.nodes,
     bs: PEER_BATCH,
@@ -212,12 +215,11 @@ async function ours(job: Omit<Job, 'folder'>): Promise<Ours> {
   }
 }
 
-async function runRounds({ pairs, same, warmed }: Case, peer: Peer | undefined): Promise<Rounds> {
+async function runRounds({ pairs, same, warmed }: Case, peer: Peer | undefined, model: string): Promise<Rounds> {
   const rounds: Rounds = { same: [], more: [], theirs: [] }
-  const model = peer?.model ?? MODEL
   for (let round = 0; round < ROUNDS; round++) {
     rounds.same.push(await ours({ model, pairs, data: same.path, warmup: 0 }))
-    if (peer !== undefined) rounds.theirs.push(await trainPeer(peer, same, pairs))
+    if (peer !== undefined) rounds.theirs.push(await trainPeer(peer, model, same, pairs))
     rounds.more.push(await ours({ model, pairs, data: warmed, warmup: 1 }))
   }
   return rounds
@@ -263,7 +265,18 @@ const HEAD = [
   ...['tok/pair computed', 'tok/pair in TRL', 'peak GB ours', 'peak GB TRL'],
 ]
 
+/** Random weights of a shape, with the tokenizer of SmolLM2. */
+function writeShape(folder: string, name: ShapeName): string {
+  writeBfloat16(folder, shapes[name])
+  for (const file of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja']) {
+    rmSync(join(folder, file), { force: true }) // the copy of a file that may not be written would be one, too
+    copyFileSync(join(MODEL, file), join(folder, file))
+  }
+  return folder
+}
+
 async function compare(): Promise<void> {
+  const { name } = shapeAsked()
   if (!existsSync(MODEL) || !existsSync(PRM800K)) {
     console.log('nothing is timed: there is no ../shared with SmolLM2-135M-Instruct and PRM800K')
     return
@@ -271,7 +284,7 @@ async function compare(): Promise<void> {
   const peer = await findPeer(['torch', 'transformers', 'trl', 'peft', 'datasets', 'gguf'])
   const { groups } = await loadGroups(PRM800K, { neutral: 'drop', separator: '\n', strict: false })
   console.log(
-    `SmolLM2-135M, LoRA r16 on all linears, PRM800K phase 1, max_length ${MAX_LENGTH}, float32, ${THREADS} threads, ` +
+    `${name}, LoRA r16 on all linears, PRM800K phase 1, max_length ${MAX_LENGTH}, float32, ${THREADS} threads, ` +
       `${ROUNDS} rounds\n` +
       `an update: ours ${BATCH} nodes with their pairs, TRL ${PEER_BATCH} ${PEER_BATCH === 1 ? 'pair' : 'pairs'}; both sides compute the reference ` +
       'log-probabilities in it\n' +
@@ -280,9 +293,10 @@ async function compare(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'stepdpo-bench-'))
   const rows: string[][] = []
   try {
+    const model = name === 'SmolLM2-135M' ? (peer?.model ?? MODEL) : writeShape(join(folder, 'model'), name)
     for (const pairs of ['first', 'all'] as const) {
       const compared = makeCase(pairs, groups, folder)
-      const rounds = await runRounds(compared, peer)
+      const rounds = await runRounds(compared, peer, model)
       console.log(describeData(compared, rounds))
       rows.push(showRuns(`${NAMES[pairs]}, same nodes`, compared.same, rounds.same, rounds.theirs))
       const paces = extrapolate(compared, rounds.theirs)

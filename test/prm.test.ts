@@ -2,6 +2,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { solutionId } from '../src/data/labels.ts'
 import type { StepVerdict } from '../src/judge/port.ts'
 import { PRM_FILE } from '../src/judge/verdicts.ts'
 import { loadAdapter, saveAdapter } from '../src/model/adapter-file.ts'
@@ -13,6 +14,7 @@ import { openImplicitJudge, scoreImplicitly } from '../src/recipe/implicit.ts'
 import { openLocalJudge } from '../src/recipe/local-model.ts'
 import { score } from '../src/recipe/score.ts'
 import { train } from '../src/recipe/train.ts'
+import { rolloutOf } from './dashboard/runs.ts'
 import { makeFolder, makeSite, outcome, runToEnd, settingsFor, testWorld } from './run.ts'
 
 const site = makeSite(1)
@@ -178,9 +180,17 @@ describe('the rewards of a trained policy', async () => {
       solution,
       { prompt: [{ role: 'user', content: solution.problem }], completion: solution.steps.join('\n') },
       { prompt: 'only a prompt' },
+      { ...rolloutOf(solution.problem, solution.steps, 0, 5) },
     ]),
   )
-  const [first, second, bad] = rewarded
+  const [first, second, bad, rollout] = rewarded
+
+  test('of a rollout are those of its steps, and named as its trace and its labels are', () => {
+    if (!('steps' in first)) throw new Error(JSON.stringify(first))
+    expect(first.id).toBe(solutionId(solution.problem, solution.steps))
+    expect(rollout).toEqual({ ...first, line: 4 })
+    expect(second).not.toHaveProperty('id')
+  })
 
   test('are β times the difference of two scores, step by step and together', async () => {
     if (!('steps' in first)) throw new Error(JSON.stringify(first))

@@ -123,6 +123,12 @@ export interface ProblemRow {
 
 export type ProblemsReply = Page<ProblemRow>
 
+/** Summed log-probabilities of the tokens of a step after those before it, before training and after it. */
+export interface StepChange {
+  readonly reference: number
+  readonly policy: number
+}
+
 /** A step that solutions of one problem have after the same steps. */
 export interface TreeNode {
   /** An index of `nodes`; −1 at the beginning. Parents stand before their children. */
@@ -142,6 +148,8 @@ export interface TreeNode {
   readonly examples: readonly string[]
   /** The mean log-probability of a token of the solutions through it, by maker, where rollouts have them. */
   readonly logps: readonly { readonly maker: string; readonly mean: number; readonly traces: number }[]
+  /** Null where no step-rewards.jsonl has it. */
+  readonly change: StepChange | null
   readonly chosenIn: readonly string[]
   readonly rejectedIn: readonly string[]
 }

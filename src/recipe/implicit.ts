@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { InputError, UserError } from '../base/errors.ts'
 import type { Row } from '../base/lines.ts'
 import { readJudgeRow } from '../data/judge-rows.ts'
+import { solutionId } from '../data/labels.ts'
 import { findDataFile } from '../data/locate.ts'
 import { promptIds } from '../data/prompt-ids.ts'
 import type { Prompt } from '../data/records.ts'
@@ -80,6 +81,8 @@ interface WrittenStep {
 }
 
 interface WrittenSolution {
+  /** Of a solution whose steps stand apart, as labels and traces name it. */
+  readonly id?: string | undefined
   readonly prompt: Prompt
   readonly steps: readonly WrittenStep[]
 }
@@ -92,7 +95,8 @@ function writeSteps(steps: readonly string[], separator: string): WrittenStep[] 
 /** The steps of `{prompt, completion}`, character by character, or those that a row has apart. */
 function readSolution(row: Row, splitter: Splitter, separator: string): WrittenSolution | Bad {
   if ('problem' in row) return { bad: row.problem }
-  if (isColumns(row.value) && typeof row.value.completion === 'string') {
+  // A rollout has its completion, too, but beside its steps and its problem.
+  if (isColumns(row.value) && typeof row.value.completion === 'string' && row.value.steps == null) {
     const completions = completionsOf(row.value)
     if ('bad' in completions) return completions
     const [{ prompt, completion }] = completions
@@ -106,7 +110,8 @@ function readSolution(row: Row, splitter: Splitter, separator: string): WrittenS
   if ('bad' in reading) return reading
   if ('dropped' in reading) return { bad: reading.dropped }
   const { problem, steps } = reading.row.solution
-  return { prompt: { messages: [{ role: 'user', content: problem }] }, steps: writeSteps(steps, separator) }
+  const prompt = { messages: [{ role: 'user', content: problem }] }
+  return { id: solutionId(problem, steps), prompt, steps: writeSteps(steps, separator) }
 }
 
 export interface StepReward extends ImplicitReward {
@@ -116,7 +121,7 @@ export interface StepReward extends ImplicitReward {
 
 /** What became of a row. */
 export type RewardedRow = { readonly line: number } & (
-  | { readonly beta: number; readonly steps: readonly StepReward[] }
+  | { readonly id?: string | undefined; readonly beta: number; readonly steps: readonly StepReward[] }
   | { readonly problem: string }
 )
 
@@ -135,7 +140,8 @@ export async function* scoreImplicitly(settings: ScoreSettings): AsyncGenerator<
     for await (const row of readRows(file)) {
       const solution = readSolution(row, splitter, separator)
       const steps = 'bad' in solution ? solution : await rewardsOf(model, solution, tokenizer)
-      if (!('bad' in steps)) yield { line: row.line, beta: model.beta, steps }
+      if (!('bad' in steps))
+        yield { line: row.line, ...('id' in solution && { id: solution.id }), beta: model.beta, steps }
       else if (settings.strict) throw new InputError({ file, line: row.line }, 'a solution in steps', steps.bad)
       else yield { line: row.line, problem: steps.bad }
     }

@@ -14,7 +14,7 @@ export interface RunPlace {
   readonly path: string
 }
 
-export type FileKind = 'rollouts' | 'continuations' | 'judgements' | 'pairs' | 'reports' | 'usage'
+export type FileKind = 'rollouts' | 'continuations' | 'judgements' | 'pairs' | 'reports' | 'usage' | 'rewards'
 
 export interface RunFile {
   readonly kind: FileKind
@@ -32,6 +32,7 @@ const KINDS: ReadonlyMap<string, FileKind> = new Map([
   ['pairs.jsonl', 'pairs'],
   ['report.json', 'reports'],
   ['llm_usage.jsonl', 'usage'],
+  ['step-rewards.jsonl', 'rewards'],
 ])
 
 /** Folders by which a run is known: of training, and of the first stages of `stepdpo run`. */

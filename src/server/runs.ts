@@ -1,6 +1,7 @@
 /** @file The runs of a folder, each opened when it is first asked for, and what is read of them kept. */
 import { type LabelBook, openLabelBook, type Signature } from './label-book.ts'
 import { openPairBook, type PairBook } from './pair-book.ts'
+import { openRewardBook, type RewardBook } from './reward-book.ts'
 import { findFiles, findRuns, type RunFile, type RunPlace } from './run-files.ts'
 import { followRunLog, type RunLog } from './run-log.ts'
 import { createTraceIndex, type TraceIndex } from './trace-index.ts'
@@ -12,6 +13,7 @@ export interface Run extends RunPlace {
   readonly traces: TraceIndex
   readonly labels: LabelBook
   readonly pairs: PairBook
+  readonly rewards: RewardBook
   /** Traces that were read, null before any were. */
   traceCount(): number | null
 }
@@ -68,6 +70,7 @@ function openRun(place: RunPlace, signature: Signature): Run {
     },
     labels: openLabelBook(place.path, signature),
     pairs: openPairBook(place.path, signature),
+    rewards: openRewardBook(place.path),
     traceCount: () => count,
   }
 }

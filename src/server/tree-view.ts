@@ -1,8 +1,9 @@
 /** @file The solutions of one problem as a tree of steps: what follows the same steps stands side by side. */
-import type { ProblemsReply, TreeNode, TreeReply } from '../data/dashboard-traces.ts'
+import type { ProblemsReply, StepChange, TreeNode, TreeReply } from '../data/dashboard-traces.ts'
 import type { JudgedStep } from '../data/judgement.ts'
 import type { Label, Labels } from '../data/labels.ts'
 import { pageOf } from './page.ts'
+import type { StepChanges } from './reward-book.ts'
 import type { Run } from './runs.ts'
 import { readJudgement, readSolution, type Traces } from './trace-index.ts'
 import type { TraceEntry } from './trace-row.ts'
@@ -40,6 +41,7 @@ interface Node extends Omit<TreeNode, 'examples' | 'logps' | 'chosenIn' | 'rejec
   ends: number
   verdict: JudgedStep | null
   label: TreeNode['label']
+  change: TreeNode['change']
   readonly examples: string[]
   readonly logps: Map<number, { sum: number; traces: number }>
   readonly chosenIn: Set<string>
@@ -53,6 +55,7 @@ interface Path {
   readonly steps: readonly string[]
   readonly verdicts: readonly JudgedStep[]
   readonly label: Label | undefined
+  readonly changes: readonly StepChange[]
   /** The mean over its tokens. */
   readonly logp: number | null
 }
@@ -62,7 +65,7 @@ export async function readTree(run: Run, id: string): Promise<TreeReply | undefi
   const traces = await run.traces.refresh()
   const problem = traces.problems.get(id)
   if (problem === undefined) return undefined
-  const labels = run.labels.read()
+  const known = { traces, labels: run.labels.read(), rewards: run.rewards.read() }
   const own = problem.traces.filter((entry) => !traces.replaced.has(entry))
   const nodes: Node[] = []
   let answer: string | null = null
@@ -72,7 +75,7 @@ export async function readTree(run: Run, id: string): Promise<TreeReply | undefi
     const solution = readSolution(run.traces, entry)
     if (solution === undefined) continue
     if ('answer' in solution) answer ??= solution.answer
-    const path = pathOf(run, { traces, labels, entry }, solution)
+    const path = pathOf(run, { ...known, entry }, solution)
     const walked = addPath(nodes, path)
     if (walked.length < path.steps.length) isCut = true
     places.set(entry.id, walked)
@@ -81,20 +84,28 @@ export async function readTree(run: Run, id: string): Promise<TreeReply | undefi
   return { id, problem: problem.text, answer, nodes: nodes.map((node) => showNode(node, traces.makers)), isCut }
 }
 
+/** What is known of the solutions of a run. */
+interface Known {
+  readonly traces: Traces
+  readonly labels: Labels
+  readonly rewards: StepChanges
+}
+
 function pathOf(
   run: Run,
-  { traces, labels, entry }: { traces: Traces; labels: Labels; entry: TraceEntry },
+  { traces, labels, rewards, entry }: Known & { entry: TraceEntry },
   solution: NonNullable<ReturnType<typeof readSolution>>,
 ): Path {
   const judged = judgementFor(traces, entry)
   const verdicts = (judged && readJudgement(run.traces, judged)?.steps) ?? []
   const label = entry.solution === undefined ? undefined : labels.labels.get(entry.solution)
+  const changes = (entry.solution && rewards(entry.solution)) || []
   if (!('completion' in solution)) {
-    return { entry, steps: solution.steps.map(({ text }) => text), verdicts, label, logp: null }
+    return { entry, steps: solution.steps.map(({ text }) => text), verdicts, label, changes, logp: null }
   }
   const { logps = [] } = solution
   const logp = logps.length === 0 ? null : logps.reduce((sum, value) => sum + value, 0) / logps.length
-  return { entry, steps: solution.steps, verdicts, label, logp }
+  return { entry, steps: solution.steps, verdicts, label, changes, logp }
 }
 
 /** Goes along the steps and gives the nodes, of which there may be fewer than steps: the tree is bounded. */
@@ -131,6 +142,7 @@ function emptyNode(parent: number, depth: number, text: string): Node {
     ends: 0,
     verdict: null,
     label: null,
+    change: null,
     examples: [],
     logps: new Map(),
     chosenIn: new Set(),
@@ -139,13 +151,14 @@ function emptyNode(parent: number, depth: number, text: string): Node {
   }
 }
 
-function countPath(node: Node, { entry, steps, verdicts, label, logp }: Path, depth: number): void {
+function countPath(node: Node, { entry, steps, verdicts, label, changes, logp }: Path, depth: number): void {
   node.traces++
   node.right += Number(entry.isRight === true)
   node.wrong += Number(entry.isRight === false)
   node.ends += Number(depth === steps.length - 1)
   node.verdict ??= verdicts[depth] ?? null
   node.label ??= label?.ratings[depth] ?? null
+  node.change ??= changes[depth] ?? null
   if (node.examples.length < MAX_EXAMPLES) node.examples.push(entry.id)
   if (logp === null) return
   const known = node.logps.get(entry.maker) ?? { sum: 0, traces: 0 }

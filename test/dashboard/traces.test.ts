@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { solutionId } from '../../src/data/labels.ts'
 import { copyDashboard } from '../../src/server/copy.ts'
 import { openLive } from '../../src/server/live.ts'
 import { openRuns } from '../../src/server/runs.ts'
@@ -69,6 +70,21 @@ test('the tree of a problem shares the steps that its solutions share', async ()
   expect(nodes[0]).toMatchObject({ parent: -1, text: '10 + 3 = 13.', traces: 2, right: 1, wrong: 1, ends: 0 })
   expect(nodes[0].chosenIn).toHaveLength(1)
   expect(nodes.filter(({ parent }: { parent: number }) => parent === 0)).toHaveLength(2)
+})
+
+test('a step of the tree has what training did to it, as score --implicit has written it', async () => {
+  const { items } = await json('/problems?q=what%20is%2010%20')
+  const path = `/problems/${items[0].id}`
+  expect((await json(path)).nodes[0].change).toBeNull()
+  const [{ problem, steps }] = rolloutsOf(1)
+  const written = steps.map((text, at) => ({ text, policy: -1 - at, reference: -2, reward: 1 - at, cumulative: 1 }))
+  const file = join(run.path, 'round-1', 'step-rewards.jsonl')
+  const row = { line: 1, id: solutionId(problem, steps), beta: 1, steps: written }
+  writeFileSync(file, linesOf([{ line: 2, error: 'no steps' }, row]))
+  const { nodes } = await json(path)
+  expect(nodes[0].change).toEqual({ policy: -1, reference: -2 })
+  expect(nodes.filter(({ change }: { change: unknown }) => change !== null)).toHaveLength(steps.length)
+  rmSync(file)
 })
 
 test('what is added to a file is found, a line that is cut when it is whole, and a new file in place of the old', async () => {

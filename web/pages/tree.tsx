@@ -112,6 +112,7 @@ function Node({ run, node }: { readonly run: string; readonly node: TreeNode }) 
           <PairTag run={run} pair={node.rejectedIn[0]} text={`rejected in ${node.rejectedIn.length}`} />
         )}
         <Logps of={node.logps} />
+        <Change of={node.change} />
         <span class="muted small">
           {count(traces)} {traces === 1 ? 'solution' : 'solutions'}, {count(right)} right, {count(wrong)} wrong
         </span>
@@ -149,6 +150,30 @@ function Logps({ of }: { readonly of: TreeNode['logps'] }) {
       {of.length > 1 && ` (${last.mean >= first.mean ? '+' : ''}${number(last.mean - first.mean)})`}
     </span>
   )
+}
+
+/** What training did to the step: log-probability of its tokens before and after. */
+function Change({ of }: { readonly of: TreeNode['change'] }) {
+  if (of === null) return null
+  const { reference, policy } = of
+  const by = policy - reference
+  const said = signed(by)
+  const look = said === signed(0) ? '' : by > 0 ? 'up' : 'down'
+  return (
+    <span
+      class={`tag change ${look}`}
+      title={`log-probability of the step: ${number(reference)} before training, ${number(policy)} after it`}
+    >
+      {{ up: '▲ ', down: '▼ ', '': '' }[look]}
+      {said} log p
+    </span>
+  )
+}
+
+/** Two places are what a person compares. */
+function signed(value: number): string {
+  const digits = Math.abs(value).toFixed(2)
+  return digits === '0.00' ? '±0' : `${value > 0 ? '+' : '−'}${digits}`
 }
 
 /** Whether solutions part before the step. */
