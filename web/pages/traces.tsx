@@ -5,6 +5,7 @@ import { useReloading } from '../hooks.ts'
 import { MathText } from '../math.tsx'
 import { Choice, Empty, Failure, Search } from '../parts.tsx'
 import { changeQuery, linkTo, useAddress, writeQuery } from '../router.ts'
+import { isStatic } from '../source.ts'
 import { AnswerMark, ScoreBar, Strip } from '../steps.tsx'
 import { useLongList, VirtualList } from '../virtual.tsx'
 import { useListKeys } from './list-keys.ts'
@@ -141,7 +142,7 @@ function Filters({ head, query }: FiltersProps) {
           onChange={(source) => changeQuery({ source })}
         />
       )}
-      {judges.length > 1 && (
+      {judges.length > 1 && !isStatic && (
         <Choice
           label="Judge"
           value={given('judge')}
