@@ -12,7 +12,7 @@ import { z } from 'zod'
 import { type TrainInput, trainSchema } from '../src/recipe/config.ts'
 import { estimate } from '../src/recipe/estimate.ts'
 import { inChild } from './child.ts'
-import { median, peakGb, printTable, setting } from './measure.ts'
+import { peakGb, printTable, setting } from './measure.ts'
 import { MODEL, PRM800K } from './peer.ts'
 import { writeBfloat16 } from './random-model.ts'
 import { type ShapeName, shapes } from './shapes.ts'
@@ -63,7 +63,7 @@ async function train(config: string): Promise<z.output<typeof measuredSchema>> {
     .trim()
     .split('\n')
   const updates = lines.map((line) => JSON.parse(line)).filter(({ type }) => type === 'update-end')
-  return { peak: peakGb(), seconds: median(updates.map(({ seconds }) => seconds)) }
+  return { peak: peakGb(), seconds: updates.reduce((sum, { seconds }) => sum + seconds, 0) / updates.length }
 }
 
 async function measure(name: string, { model, settings }: Configuration): Promise<string[]> {
