@@ -2,8 +2,8 @@
  * @file What `stepdpo estimate` says against what training takes: npm run bench:estimate.
  *
  * Each configuration trains UPDATES (2) updates by the built command in a process of its own, whose peak of memory is set
- * against the estimate for the same settings, made before. Random models in the shape of real ones stand beside SmolLM2
- * of ../shared. Times are shown with their ratio; they mean something on a quiet machine only. Set ONLY=name;name.
+ * against the estimate for the same settings. Random models in the shape of real ones stand beside SmolLM2 of ../shared. The
+ * time is estimated before and after: how far the two are apart says how steady the machine was. Set ONLY=name;name.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -81,15 +81,20 @@ async function measure(name: string, { model, settings }: Configuration): Promis
       gradient_checkpointing: false,
       ...settings,
     }
-    const said = await estimate(trainSchema.parse(input))
+    const asked = trainSchema.parse(input)
+    const said = await estimate(asked)
     const found = await inChild(import.meta.filename, [JSON.stringify(input)], measuredSchema)
+    const again = await estimate(asked)
+    const times = [said, again].map(({ seconds_per_update }) => (seconds_per_update ?? Number.NaN) / found.seconds)
     const ratio = said.peak / 1e9 / found.peak
     return [
       name,
       (said.peak / 1e9).toFixed(2),
       found.peak.toFixed(2),
       ratio.toFixed(3),
-      (said.seconds_per_update / found.seconds).toFixed(2),
+      found.seconds.toFixed(1),
+      ((times[0] + times[1]) / 2).toFixed(2),
+      times.map((time) => time.toFixed(2)).join(', '),
     ]
   } finally {
     rmSync(folder, { recursive: true })
@@ -105,7 +110,18 @@ async function compare(): Promise<void> {
     rows.push(row)
     console.log(row.join(' · ')) // the whole takes long
   }
-  printTable(['configuration', 'estimated GB', 'peak GB', 'ratio (goal 0.85–1.15)', 'time ratio'], rows)
+  printTable(
+    [
+      'configuration',
+      'estimated GB',
+      'peak GB',
+      'ratio (goal 0.85–1.15)',
+      's an update',
+      'time ratio',
+      'before, after',
+    ],
+    rows,
+  )
 }
 
 const [config] = process.argv.slice(2)

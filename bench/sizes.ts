@@ -23,9 +23,16 @@ const cases = {
   'TinyLlama-1.1B': {
     limitGb: 3,
     stored: 'bfloat16',
+    // As a machine with so little memory would choose by itself.
+    flags: ['--gradient_checkpointing'],
     write: (folder: string) => writeBfloat16(folder, shapes['TinyLlama-1.1B']),
   },
-  'Llama-2-7b': { limitGb: 8, stored: 'Q4_0', write: (folder: string) => writeQ40(folder, shapes['Llama-2-7b']) },
+  'Llama-2-7b': {
+    limitGb: 8,
+    stored: 'Q4_0',
+    flags: [],
+    write: (folder: string) => writeQ40(folder, shapes['Llama-2-7b']),
+  },
 }
 
 const resultSchema = z.object({ peak: z.number(), losses: z.array(z.number()), seconds: z.array(z.number()) })
@@ -42,7 +49,7 @@ function writePairs(path: string): void {
   writeFileSync(path, Array.from({ length: UPDATES + 3 }, (_, at) => `${JSON.stringify(row(at))}\n`).join(''))
 }
 
-async function train(folder: string): Promise<z.output<typeof resultSchema>> {
+async function train(folder: string, more: readonly string[]): Promise<z.output<typeof resultSchema>> {
   const output = join(folder, 'run')
   const flags = [
     '--base_model',
@@ -58,6 +65,7 @@ async function train(folder: string): Promise<z.output<typeof resultSchema>> {
     'train',
     ...flags,
     ...batch,
+    ...more,
     '--max_steps',
     String(UPDATES),
     '--logging_steps',
@@ -79,16 +87,16 @@ async function train(folder: string): Promise<z.output<typeof resultSchema>> {
 async function compare(): Promise<void> {
   const asked = (process.env['SHAPES'] ?? Object.keys(cases).join(',')).split(',')
   const rows: string[][] = []
-  for (const [name, { limitGb, stored, write }] of Object.entries(cases)) {
+  for (const [name, { limitGb, stored, flags, write }] of Object.entries(cases)) {
     if (!asked.includes(name)) continue
     const folder = mkdtempSync(join(tmpdir(), 'stepdpo-sizes-'))
     try {
       write(join(folder, 'model'))
       writePairs(join(folder, 'pairs.jsonl'))
-      const { peak, losses, seconds } = await inChild(import.meta.filename, [folder], resultSchema)
+      const { peak, losses, seconds } = await inChild(import.meta.filename, [folder, ...flags], resultSchema)
       rows.push([
         name,
-        stored,
+        [stored, ...flags].join(' '),
         peak.toFixed(2),
         String(limitGb),
         losses.map((loss) => loss.toFixed(4)).join(' '),
@@ -101,6 +109,6 @@ async function compare(): Promise<void> {
   printTable(['model', 'stored', 'peak GB', 'goal ≤', `loss of ${UPDATES} updates`, 's an update'], rows)
 }
 
-const [folder] = process.argv.slice(2)
+const [folder, ...more] = process.argv.slice(2)
 if (folder === undefined) await compare()
-else process.send?.(await train(folder))
+else process.send?.(await train(folder, more))

@@ -265,9 +265,10 @@ const HEAD = [
   ...['tok/pair computed', 'tok/pair in TRL', 'peak GB ours', 'peak GB TRL'],
 ]
 
-/** Random weights of a shape, with the tokenizer of SmolLM2. */
+/** Random weights of a shape, with the tokenizer of SmolLM2 and room for its vocabulary. */
 function writeShape(folder: string, name: ShapeName): string {
-  writeBfloat16(folder, shapes[name])
+  const shape = shapes[name]
+  writeBfloat16(folder, { ...shape, vocab_size: Math.max(shape.vocab_size, VOCABULARY) })
   for (const file of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja']) {
     rmSync(join(folder, file), { force: true }) // the copy of a file that may not be written would be one, too
     copyFileSync(join(MODEL, file), join(folder, file))

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { permutation, philox, random } from './random.ts'
+import { dropAtRandom, permutation, philox, random } from './random.ts'
 
 test('philox4x32-10 gives the known answers of the Random123 distribution', () => {
   const known = [
@@ -50,4 +50,31 @@ test('a permutation holds every number once', () => {
   const order = permutation(1000, random(1, 'order', 0))
   expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, index) => index))
   expect([...order.slice(0, 5)]).not.toEqual([0, 1, 2, 3, 4])
+})
+
+test.each([0, 0.1, 0.5, 0.9])('a share of %s is dropped, whatever was dropped beside', (share) => {
+  const count = 200_001 // odd: places are decided in twos
+  const into = new Float32Array(count).fill(7)
+  dropAtRandom(into, 12345, share, 2)
+  const dropped = Array.from(into, (value) => Number(value === 0))
+  expect(into.every((value) => value === 0 || value === 2)).toBe(true)
+  const close = (found: number, expected: number, of: number): void => {
+    expect(Math.abs(found - expected)).toBeLessThanOrEqual(5 * Math.sqrt((expected * (1 - expected)) / of) + 1e-5)
+  }
+  const shareOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+  close(shareOf(dropped), share, count)
+  for (const distance of [1, 2, 64, 576]) {
+    const both = dropped.slice(distance).map((value, at) => value * dropped[at])
+    close(shareOf(both), share ** 2, both.length)
+  }
+  const other = new Float32Array(count)
+  dropAtRandom(other, 12346, share, 2)
+  close(shareOf(dropped.map((value, at) => value * Number(other[at] === 0))), share ** 2, count)
+})
+
+test('what is dropped at random depends on the key alone, also in float64', () => {
+  const [single, double] = [new Float32Array(101), new Float64Array(101)]
+  dropAtRandom(single, 5, 0.3, 1)
+  dropAtRandom(double, 5, 0.3, 1)
+  expect(Array.from(double)).toEqual(Array.from(single))
 })

@@ -20,6 +20,11 @@ const PARTS: { readonly [P in keyof Estimate['memory']]: string } = {
   programs: 'between products (ONNX Runtime)',
 }
 
+function timeText({ seconds, seconds_per_update }: Estimate): string {
+  if (seconds === null || seconds_per_update === null) return 'how long it takes is not tried'
+  return `${seconds_per_update.toFixed(1)} s an update, ${showDuration(seconds)} in all, without evaluation`
+}
+
 export function estimateLines(estimate: Estimate): string[] {
   const { memory, peak, free, limit } = estimate
   const rows = Object.entries(PARTS).flatMap(([part, name]) => {
@@ -36,8 +41,7 @@ export function estimateLines(estimate: Estimate): string[] {
     `${showCount(estimate.groups)} groups, ${showCount(estimate.updates)} updates of ` +
       `${showCount(Math.round(estimate.tokens_per_update))} tokens in ${estimate.rows_per_update.toFixed(1)} rows, ` +
       `the largest of ${showCount(estimate.largest_row)} tokens (${kept})`,
-    `${estimate.seconds_per_update.toFixed(1)} s an update, ${showDuration(estimate.seconds)} in all, without evaluation; ` +
-      `${showGigabytes(estimate.checkpoint_bytes)} a checkpoint`,
+    `${timeText(estimate)}; ${showGigabytes(estimate.checkpoint_bytes)} a checkpoint`,
     '',
     estimate.fits ? 'It fits.' : 'It does not fit into what is free.',
     ...estimate.advice.map((line) => `→ ${line}`),

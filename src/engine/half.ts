@@ -41,7 +41,12 @@ export function toBfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
 /** Numbers as float16 bit patterns, rounded to the nearest, ties to the even one. From 65,520 on they are infinite. */
 export function toFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
-  return Uint16Array.from(words, (word) => ((word >>> 16) & 0x8000) | float16Magnitude(word & 0x7fffffff))
+  const bits = new Uint16Array(values.length)
+  // Not Uint16Array.from: it makes an array of objects first, which large tensors do not fit into.
+  for (let index = 0; index < bits.length; index++) {
+    bits[index] = ((words[index] >>> 16) & 0x8000) | float16Magnitude(words[index] & 0x7fffffff)
+  }
+  return bits
 }
 
 /** The lower 15 bits of float16 for those of a float32 without its sign. */

@@ -1,6 +1,6 @@
 /** @file Low-rank adapters (LoRA, Hu et al. 2021): W x + s · B A x on chosen linears, with PEFT's names and conventions. */
 import { UserError } from '../base/errors.ts'
-import { hashAt, random } from '../base/random.ts'
+import { dropAtRandom, random } from '../base/random.ts'
 import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
@@ -105,7 +105,6 @@ export function adaptedLayers(machine: Machine, { settings, layers }: Adapter, d
  * is the part that is dropped.
  */
 export function dropoutMasks(machine: Machine, { settings, layers }: Adapter, seed: number, label: string) {
-  const limit = settings.dropout * 2 ** 32
   const kept = 1 / (1 - settings.dropout)
   return (layer: number, tokens: number): FloatTensors => {
     const masks: Record<string, Tensor<FloatArray>> = {}
@@ -113,7 +112,7 @@ export function dropoutMasks(machine: Machine, { settings, layers }: Adapter, se
       const inputs = layers[layer][module + FACTOR_A].shape[1]
       const mask = machine.workspace.take(`${module}.dropout`, [tokens, inputs])
       const key = random(seed, 'dropout', label, layerName(layer, module)).uint32()
-      for (let at = 0; at < mask.data.length; at++) mask.data[at] = hashAt(key, at) < limit ? 0 : kept
+      dropAtRandom(mask.data, key, settings.dropout, kept)
       masks[`${module}.dropout`] = mask
     }
     return masks

@@ -1,4 +1,4 @@
-/** @file How many operations training takes, from the configuration of a model and the rows of an update. */
+/** @file How many operations training takes, from the configuration of a model and the sizes of its rows. */
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
 import { learningCount } from './footprint.ts'
@@ -14,8 +14,35 @@ export interface WorkOptions {
   readonly lora: LoraSettings | null
   /** Whether layers are computed again in the backward pass. */
   readonly recomputes: boolean
-  /** Whether a reference says something of the row. */
+  /** Whether a reference is computed beside. */
   readonly hasReference: boolean
+}
+
+/** Floating-point operations, by where they are made. */
+export interface Work {
+  readonly layers: number
+  readonly head: number
+}
+
+/** Of a row: forward, backward and what the reference needs. */
+function rowWork(config: ModelConfig, { tokens, scored }: RowSize, options: WorkOptions): Work {
+  const { lora, recomputes, hasReference } = options
+  const linears = 2 * linearCount(config) * tokens
+  // A token sees half of the row on average; scores and their product with the values.
+  const attention = 2 * tokens * tokens * config.heads * config.headSize * config.layers
+  const factors = lora === null || config.layers === 0 ? 0 : 2 * learningCount(config, lora) * tokens
+  const head = 2 * config.vocabularySize * config.hiddenSize * scored
+  const forward = linears + attention
+  const forwards = 1 + Number(recomputes)
+  return {
+    layers:
+      forwards * (forward + factors) +
+      (linears + 2 * attention + factors) + // towards the inputs
+      (lora === null ? linears : factors) + // towards what learns
+      (hasReference ? forward : 0),
+    // Logits, and the mean of the head's rows under them; where it learns, logits again and both gradients.
+    head: head * (2 + (lora === null ? 3 : 0) + Number(hasReference)),
+  }
 }
 
 /** The weights of all linears of the layers. */
@@ -25,27 +52,12 @@ export function linearCount(config: ModelConfig): number {
   return count * config.layers
 }
 
-/** Floating-point operations of a row: forward, backward and what the reference needs. */
-export function rowFlops(config: ModelConfig, { tokens, scored }: RowSize, options: WorkOptions): number {
-  const { lora, recomputes, hasReference } = options
-  const linears = 2 * linearCount(config) * tokens
-  // A token sees half of the row on average; scores and their product with the values.
-  const attention = 2 * tokens * tokens * config.heads * config.headSize * config.layers
-  const factors = lora === null ? 0 : 2 * learningCount(config, lora) * tokens
-  const head = 2 * config.vocabularySize * config.hiddenSize * scored
-  const forwards = 1 + Number(recomputes)
-  const reference = hasReference ? linears + attention + head : 0
-  const learning = lora === null ? linears + head : factors
-  return (
-    forwards * (linears + attention + factors) + // forward, and again
-    (linears + 2 * attention + factors) + // towards the inputs
-    learning + // towards what learns
-    2 * head + // logits, and the mean of the head's rows under them
-    reference
-  )
-}
-
-/** How often the weights of all layers are read for a row. */
-export function rowPasses({ recomputes, hasReference }: WorkOptions): number {
-  return 2 + Number(recomputes) + Number(hasReference)
+export function totalWork(config: ModelConfig, rows: readonly RowSize[], options: WorkOptions): Work {
+  const total = { layers: 0, head: 0 }
+  for (const row of rows) {
+    const { layers, head } = rowWork(config, row, options)
+    total.layers += layers
+    total.head += head
+  }
+  return total
 }

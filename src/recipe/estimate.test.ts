@@ -1,5 +1,15 @@
 /** Estimates: sizes worked out by hand on a tiny model, and what is said where a run does not fit. */
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  cpSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { makeSite, settingsFor } from '../../test/run.ts'
@@ -138,13 +148,28 @@ function writeSparse(path: string, shapes: Readonly<Record<string, readonly numb
 }
 
 test('a whole estimate says how many updates of how many tokens there are, and how long they take', async () => {
-  const settings = trainSchema.parse(settingsFor(site, 'never', { eval_strategy: 'no' }))
+  // The trial's few layers have none of this name.
+  const lora_target_modules = ['model.layers.2.self_attn.q_proj']
+  const settings = trainSchema.parse(settingsFor(site, 'never', { eval_strategy: 'no', lora_target_modules }))
   const found = await estimate(settings)
   expect(found.updates).toBe(Math.ceil(found.groups / 6) * 2)
   expect(found.largest_row).toBeLessThanOrEqual(600)
   expect(found.tokens_per_update).toBeGreaterThan(100)
   expect(found.peak).toBe(peakOf(found.memory))
-  expect(found.seconds).toBeCloseTo(found.updates * found.seconds_per_update)
+  expect(found.seconds).toBeCloseTo(found.updates * Number(found.seconds_per_update))
   expect(found.seconds_per_update).toBeGreaterThan(0)
   expect(found.fits).toBe(true)
+})
+
+test('what does not fit is not tried', async () => {
+  const folder = join(site.folder, 'wide')
+  cpSync(site.model, folder, { recursive: true })
+  const path = join(folder, 'config.json')
+  const wide = { ...JSON.parse(readFileSync(path, 'utf8')), hidden_size: 1 << 20, intermediate_size: 1 << 20 }
+  writeFileSync(path, JSON.stringify(wide))
+  writeSparse(join(folder, 'model.safetensors'), { 'model.norm.weight': [1 << 20] })
+  const settings = trainSchema.parse({ ...settingsFor(site, 'never', { eval_strategy: 'no' }), base_model: folder })
+  const found = await estimate(settings)
+  expect(found).toMatchObject({ fits: false, seconds: null, seconds_per_update: null })
+  expect(found.advice[0]).toContain('--engine torch')
 })

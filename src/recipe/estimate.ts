@@ -1,22 +1,22 @@
 /** @file What a run of `train` would take, before anything is loaded but text: the `estimate` command. */
-import { availableParallelism } from 'node:os'
 import { updateBatches } from '../batch/order.ts'
 import { packMembers } from '../batch/pack.ts'
 import type { RunEvent } from '../data/events.ts'
-import { measureSpeed, type Speed } from '../engine/speed.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { learningCount } from '../model/footprint.ts'
 import { loadConfig } from '../model/load.ts'
-import { linearCount, type RowSize, rowFlops, rowPasses, type WorkOptions } from '../model/work.ts'
-import { packFor } from '../train/update.ts'
+import type { Row } from '../model/row.ts'
+import { type RowSize, totalWork, type WorkOptions } from '../model/work.ts'
+import { askedOf, packFor } from '../train/update.ts'
 import { chooseWays } from './choose-ways.ts'
 import type { TrainSettings } from './config.ts'
+import { openBackend } from './device.ts'
 import { adviceFor, type FitSettings, gpuBytes, loraOf, type Need, needOf, peakOf } from './fit.ts'
 import { lessonOf } from './objectives.ts'
 import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
-import { keepOf } from './train-parts.ts'
 import { type Plan, planRun } from './train-plan.ts'
+import { type Pace, sizeOf, trialPace } from './trial.ts'
 import { usableMemory } from './usable-memory.ts'
 
 export interface Estimate {
@@ -34,8 +34,9 @@ export interface Estimate {
   readonly rows_per_update: number
   readonly tokens_per_update: number
   readonly largest_row: number
-  readonly seconds_per_update: number
-  readonly seconds: number
+  /** null where the run does not fit: then it is not tried. */
+  readonly seconds_per_update: number | null
+  readonly seconds: number | null
   readonly checkpoint_bytes: number
   readonly fits: boolean
   /** What would make it fit, or when another engine pays. */
@@ -44,32 +45,37 @@ export interface Estimate {
 
 /** Updates whose rows are looked at: packing takes some milliseconds for each. */
 const SAMPLED_UPDATES = 1000
-/** What the engine reaches of the rate of its products (bench:engine). */
-const EFFICIENCY = 0.85
-/** Of one program of one layer, beside its products. */
-const SECONDS_PER_PROGRAM = 0.4e-3
-/** Programs that a layer runs in a pass. */
-const PROGRAMS = 3
+/** Updates of which a trial runs some rows. */
+const TRIAL_UPDATES = 20
 /** From here on a GPU is worth the trouble. */
 const LONG_SECONDS = 24 * 3600
 
 interface Sampled {
-  readonly rows: readonly RowSize[]
+  /** The sizes of all rows of the first updates. */
+  readonly sizes: readonly RowSize[]
   readonly updates: number
+  /** The rows of the very first ones. */
+  readonly rows: readonly Row[]
 }
 
-/** The rows of the first updates. */
 function sampleRows(data: TrainData, plan: Plan, settings: TrainSettings): Sampled {
-  const updates = Math.min(plan.loop.updates, SAMPLED_UPDATES)
+  const updates = Math.min(plan.loop.updates, plan.updatesPerEpoch, SAMPLED_UPDATES)
   const isPreference = lessonOf(settings) === 'preferences'
-  const rows = Array.from({ length: updates }, (_, update) => updateBatches(data.train, update, plan.loop.order))
-    .flat()
-    .map((batch) => batch.map((at) => data.train[at]))
-    .flatMap((groups) =>
-      isPreference ? packFor(groups, plan.objective) : packMembers(groups, settings.max_row_tokens),
-    )
-    .map(({ row }) => ({ tokens: row.ids.length, scored: row.scored.length }))
-  return { rows, updates }
+  const rowsOf = (update: number): Row[] =>
+    updateBatches(data.train, update, plan.loop.order)
+      .map((batch) => batch.map((at) => data.train[at]))
+      .flatMap((groups) =>
+        isPreference ? packFor(groups, plan.objective) : packMembers(groups, settings.max_row_tokens),
+      )
+      .map(({ row }) => row)
+  const sizes: RowSize[] = []
+  const rows: Row[] = []
+  for (let update = 0; update < updates; update++) {
+    const own = rowsOf(update)
+    sizes.push(...own.map(sizeOf))
+    if (update < TRIAL_UPDATES) rows.push(...own)
+  }
+  return { sizes, updates, rows }
 }
 
 function largestOf(rows: readonly RowSize[]): RowSize {
@@ -80,18 +86,34 @@ function largestOf(rows: readonly RowSize[]): RowSize {
 }
 
 /** Seconds of one update, on average. */
-function secondsOf(
+function updateSeconds(
   config: ModelConfig,
-  { rows, updates }: Sampled,
-  options: WorkOptions,
-  speed: Speed & { stored: boolean },
-) {
-  const passes = rowPasses(options)
-  const flops = rows.reduce((sum, row) => sum + rowFlops(config, row, options), 0)
-  const decoded = speed.stored ? rows.length * passes * linearCount(config) : 0
-  const programs = rows.length * passes * PROGRAMS * config.layers
-  const seconds = flops / (speed.flops * EFFICIENCY) + decoded / speed.decoded + programs * SECONDS_PER_PROGRAM
-  return seconds / updates
+  { sizes, updates }: Sampled,
+  options: WorkOptions & { readonly trained: number },
+  pace: Pace,
+): number {
+  const { layers, head } = totalWork(config, sizes, options)
+  return (layers * pace.work.layers + head * pace.work.head) / updates + options.trained * pace.parameter
+}
+
+/** Of all updates. */
+async function trainSeconds(
+  config: ModelConfig,
+  sampled: Sampled,
+  plan: Plan,
+  options: WorkOptions & { readonly trained: number; readonly settings: TrainSettings },
+): Promise<number> {
+  const { settings } = options
+  const pace = await trialPace(config, sampled.rows, { ...options, backend: await openBackend(settings) })
+  // What the reference says is kept for later epochs, unless it moves.
+  const later = { ...options, hasReference: options.hasReference && settings.sync_ref_model }
+  const { updates } = plan.loop
+  const first = Math.min(updates, plan.updatesPerEpoch)
+  return (
+    pace.start +
+    first * updateSeconds(config, sampled, options, pace) +
+    (updates - first) * updateSeconds(config, sampled, later, pace)
+  )
 }
 
 async function ended<T>(events: AsyncGenerator<RunEvent, T> | Generator<RunEvent, T>): Promise<T> {
@@ -110,22 +132,19 @@ export async function estimate(settings: TrainSettings, now = new Date()): Promi
   const data = await ended(encodeTrainText(text, encodingOf(settings, text, now), settings, config.vocabularySize))
   const plan = planRun(settings, data.train)
   const sampled = sampleRows(data, plan, settings)
-  const largest = largestOf(sampled.rows)
+  const largest = largestOf(sampled.sizes)
   const { gradient_checkpointing } = chooseWays(settings, config)
   const fitted: FitSettings = { ...settings, gradient_checkpointing }
   const memory = needOf(fitted, config, largest)
   const peak = peakOf(memory)
   const lora = settings.use_lora ? loraOf(settings, config) : null
-  const isCompared = lessonOf(settings) === 'preferences' && !settings.reference_free
-  const options = { lora, recomputes: gradient_checkpointing, hasReference: isCompared }
-  const threads = settings.threads ?? availableParallelism()
-  const speed = await measureSpeed(threads, config.hiddenSize, config.intermediateSize)
-  const stored = keepOf(settings) !== 'float32' && memory.decoded > 0
-  const perUpdate = secondsOf(config, sampled, options, { ...speed, stored })
-  const seconds = perUpdate * plan.loop.updates
-  const { free, limit } = usableMemory()
+  const isCompared = lessonOf(settings) === 'preferences' && askedOf(plan.objective).reference
   const trained = learningCount(config, lora)
+  const options = { lora, recomputes: gradient_checkpointing, hasReference: isCompared, trained }
+  const { free, limit } = usableMemory()
   const fits = peak <= free
+  const seconds = fits ? await trainSeconds(config, sampled, plan, { ...options, settings }) : null
+  const { updates } = plan.loop
   return {
     base_model: settings.base_model,
     parameters: learningCount(config, null),
@@ -136,17 +155,17 @@ export async function estimate(settings: TrainSettings, now = new Date()): Promi
     limit,
     gradient_checkpointing,
     groups: data.train.length,
-    updates: plan.loop.updates,
-    rows_per_update: sampled.rows.length / sampled.updates,
-    tokens_per_update: sampled.rows.reduce((sum, { tokens }) => sum + tokens, 0) / sampled.updates,
+    updates,
+    rows_per_update: sampled.sizes.length / sampled.updates,
+    tokens_per_update: sampled.sizes.reduce((sum, { tokens }) => sum + tokens, 0) / sampled.updates,
     largest_row: largest.tokens,
-    seconds_per_update: perUpdate,
+    seconds_per_update: seconds === null ? null : seconds / updates,
     seconds,
     checkpoint_bytes: 12 * trained, // the weights that learn, and two moments
     fits,
     advice: [
       ...(fits ? [] : [adviceFor(fitted, config, largest, free)]),
-      ...(seconds > LONG_SECONDS ? [longAdvice(seconds, gpuBytes(fitted, config))] : []),
+      ...(seconds !== null && seconds > LONG_SECONDS ? [longAdvice(seconds, gpuBytes(fitted, config))] : []),
     ],
   }
 }
