@@ -1,23 +1,13 @@
 /** @file What families read of config.json alike, under the names of transformers 4 and 5. */
 import { z } from 'zod'
 import { UserError } from '../base/errors.ts'
-import type { LayerKind, ModelConfig, Rope, RopeScaling } from './config.ts'
+import type { LayerKind, ModelConfig, Rope } from './config.ts'
+import { parseRopeScaling, type RopeFields, type RopeReach, ropeFields } from './rope-scaling.ts'
 
 /** More than any model has, and few enough to list. */
 const MAX_LAYERS = 4096
 
 export const positive = z.number().int().positive()
-
-export const ropeFields = z.looseObject({
-  rope_type: z.string().optional(),
-  type: z.string().optional(),
-  rope_theta: z.number().positive().optional(),
-  partial_rotary_factor: z.number().positive().max(1).optional(),
-  factor: z.number().positive().optional(),
-  low_freq_factor: z.number().positive().optional(),
-  high_freq_factor: z.number().positive().optional(),
-  original_max_position_embeddings: positive.optional(),
-})
 
 /** Fields that every family has, with the defaults that most have. */
 export const decoderFields = z.looseObject({
@@ -34,11 +24,11 @@ export const decoderFields = z.looseObject({
   rope_scaling: ropeFields.nullish(),
   rope_parameters: ropeFields.nullish(),
   max_position_embeddings: positive.default(2048),
+  original_max_position_embeddings: positive.optional(),
   tie_word_embeddings: z.boolean().default(false),
 })
 
 export type DecoderFields = z.infer<typeof decoderFields>
-export type RopeFields = z.infer<typeof ropeFields>
 
 /** Of a configuration, what families read of it. */
 export type FamilyConfig = Omit<ModelConfig, 'family'>
@@ -86,54 +76,36 @@ export function decoderConfig(fields: DecoderFields, where: string): Omit<Family
   }
 }
 
-function parseRopeScaling(fields: RopeFields | null | undefined, where: string): RopeScaling {
-  const kind = fields?.rope_type ?? fields?.type ?? 'default'
-  if (kind === 'default') return { kind: 'none' }
-  const need = (
-    name: 'factor' | 'low_freq_factor' | 'high_freq_factor' | 'original_max_position_embeddings',
-  ): number => {
-    const value = fields?.[name]
-    if (value === undefined) throw new UserError(`${where}: rope type '${kind}' needs ${name}, found none`)
-    return value
-  }
-  if (kind === 'linear') return { kind, factor: need('factor') }
-  if (kind !== 'llama3') {
-    throw new UserError(`${where}: rope type '${kind}' is not supported; supported are default, linear and llama3`)
-  }
-  return {
-    kind,
-    factor: need('factor'),
-    lowFrequencyFactor: need('low_freq_factor'),
-    highFrequencyFactor: need('high_freq_factor'),
-    originalPositions: need('original_max_position_embeddings'),
-  }
-}
-
 /** The fields in which the rotary positions of some layers stand, and what holds where they do not say. */
 export interface RopeSource {
   /** `rope_parameters`, or its older name `rope_scaling`. */
   readonly fields: RopeFields | null | undefined
   readonly theta: number
+  readonly reach: RopeReach
   readonly headSize: number
   /** The part of each head that is turned. */
   readonly part: number
 }
 
 /** @throws UserError for a kind of scaling that is not supported, or a part of a head that cannot be turned. */
-export function readRope({ fields, theta, headSize, part }: RopeSource, where: string): Rope {
+export function readRope({ fields, theta, reach, headSize, part }: RopeSource, where: string): Rope {
   const size = Math.trunc(headSize * (fields?.partial_rotary_factor ?? part))
   if (size === 0 || size % 2 !== 0) {
     throw new UserError(
       `${where}: expected an even number of rotary dimensions in a head, found ${size} of ${headSize}`,
     )
   }
-  return { theta: fields?.rope_theta ?? theta, scaling: parseRopeScaling(fields, where), size }
+  return { theta: fields?.rope_theta ?? theta, scaling: parseRopeScaling({ fields, reach, size }, where), size }
+}
+
+export function statedReach(fields: DecoderFields): RopeReach {
+  return { positions: fields.max_position_embeddings, original: fields.original_max_position_embeddings }
 }
 
 /** The rotary positions of a model whose layers share them. `part` of each head is turned where nothing else is said. */
 export function commonRope(fields: DecoderFields, headSize: number, where: string, part = 1): Rope {
   const own = fields.rope_parameters ?? fields.rope_scaling
-  return readRope({ fields: own, theta: fields.rope_theta ?? 10000, headSize, part }, where)
+  return readRope({ fields: own, theta: fields.rope_theta ?? 10000, reach: statedReach(fields), headSize, part }, where)
 }
 
 /** The kinds of so many layers, each once. */

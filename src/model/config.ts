@@ -13,6 +13,24 @@ export type RopeScaling =
       readonly highFrequencyFactor: number
       readonly originalPositions: number
     }
+  | {
+      readonly kind: 'yarn'
+      readonly factor: number
+      readonly originalPositions: number
+      readonly betaFast: number
+      readonly betaSlow: number
+      /** Whether the bounds between which frequencies are mixed are whole dimensions. */
+      readonly truncate: boolean
+      readonly attentionFactor: number
+    }
+  | {
+      /** As far as the model was pretrained; beyond, its frequencies are others. */
+      readonly kind: 'longrope'
+      /** Divisors of the frequencies. */
+      readonly factors: readonly number[]
+      readonly originalPositions: number
+      readonly attentionFactor: number
+    }
 
 /** Rotary positions. */
 export interface Rope {

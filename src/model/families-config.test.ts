@@ -96,8 +96,22 @@ test('Phi turns the part of a head that its configuration names in either place,
 })
 
 test.each<[string, object, string]>([
-  ['phi3', { rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [2] } }, "rope type 'longrope' is not"],
-  ['phi3', { rope_scaling: { type: 'su' } }, "rope type 'su' is not supported"],
+  [
+    'phi3',
+    { head_dim: 4, rope_scaling: { type: 'longrope', short_factor: [1, 1], long_factor: [2, 2] } },
+    "rope type 'longrope' needs original_max_position_embeddings, found none",
+  ],
+  [
+    'phi3',
+    { head_dim: 4, original_max_position_embeddings: 8, rope_scaling: { type: 'su', short_factor: [1] } },
+    'expected 2 numbers as short_factor of longrope, found 1',
+  ],
+  ['qwen2', { rope_scaling: { type: 'yarn', factor: 4 } }, "rope type 'yarn' needs original_max_position_embeddings"],
+  [
+    'qwen2',
+    { rope_scaling: { type: 'dynamic', factor: 4 } },
+    "rope type 'dynamic' is not supported; supported are default, linear, llama3, yarn, longrope",
+  ],
   ['phi', { qk_layernorm: true }, 'qk_layernorm true is not supported, expected false'],
   ['phi', { hidden_act: 'gelu' }, 'hidden_act "gelu" is not supported, expected "gelu_new" or'],
   ['llama', { hidden_act: 'gelu' }, 'hidden_act "gelu" is not supported, expected "silu"'],

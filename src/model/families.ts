@@ -10,6 +10,7 @@ import { phi } from './phi.ts'
 import { phi3 } from './phi3.ts'
 import { qwen2 } from './qwen2.ts'
 import { qwen3 } from './qwen3.ts'
+import { reachOf } from './rope.ts'
 import { smollm3 } from './smollm3.ts'
 
 /** By `model_type` in config.json. */
@@ -42,5 +43,10 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
     const known = Object.keys(families).join(', ')
     throw new UserError(`${where}: model_type '${family}' is not supported; supported are ${known}`)
   }
-  return { family, ...families[family].parse(json, where) }
+  const config = families[family].parse(json, where)
+  return {
+    family,
+    ...config,
+    maxPositions: Math.min(config.maxPositions, ...config.kinds.map(({ rope }) => reachOf(rope))),
+  }
 }

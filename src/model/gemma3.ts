@@ -11,17 +11,17 @@ import {
   FULL,
   layerKinds,
   positive,
-  type RopeFields,
   readFields,
   readRope,
-  ropeFields,
   SLIDING,
+  statedReach,
   windowFields,
   windowsOf,
 } from './config-fields.ts'
 import type { Family } from './layer.ts'
 import { ATTENTION, llama, projectHeads } from './llama.ts'
 import { rmsAboveOne } from './norm.ts'
+import { type RopeFields, ropeFields } from './rope-scaling.ts'
 
 const fieldsOf = decoderFields.extend({
   ...windowFields,
@@ -55,7 +55,7 @@ export const gemma3: Family = {
     // hidden_act is not of this family, nor is rope_parameters as others have it.
     const config = decoderConfig({ ...fields, rope_parameters: null }, where)
     const ropeOf = (own: RopeFields | null | undefined, theta: number) =>
-      readRope({ fields: own, theta, headSize: config.headSize, part: 1 }, where)
+      readRope({ fields: own, theta, reach: statedReach(fields), headSize: config.headSize, part: 1 }, where)
     const ropes = {
       full: ropeOf(fields.rope_parameters?.[FULL] ?? fields.rope_scaling, fields.rope_theta),
       sliding: ropeOf(fields.rope_parameters?.[SLIDING], fields.rope_local_base_freq),

@@ -14,7 +14,7 @@ import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
 import { buildHead, type HeadGraphs, type HeadStatistics } from './head.ts'
 import { buildLayer, type LayerOptions, type LayerParts, type Learning } from './layer.ts'
-import { inverseFrequencies, type RotaryTables, rotaryTables } from './rope.ts'
+import { type RotaryTables, rotaryPlan, rotaryTables } from './rope.ts'
 import { type AttentionBlock, attentionBlocks, depthsOf, type Row } from './row.ts'
 import { deviceRunner, programRunner } from './runner.ts'
 import { rowReader } from './stored-rows.ts'
@@ -73,9 +73,8 @@ export function makeMachine(backend: Backend, config: ModelConfig, weights: Kept
   // On a device a row is one block.
   const cuts = backend.device === undefined ? own : { ...own, blockTokens: Number.MAX_SAFE_INTEGER }
   const family = families[config.family]
-  const frequencies = config.kinds.map(({ rope }) => rope && inverseFrequencies(rope, weights.ropeFactors))
-  const angles: Machine['angles'] = (positions) =>
-    frequencies.map((own) => own && rotaryTables(backend, own, positions))
+  const plans = config.kinds.map(({ rope }) => rope && rotaryPlan(rope, weights.ropeFactors))
+  const angles: Machine['angles'] = (positions) => plans.map((plan) => plan && rotaryTables(backend, plan, positions))
   const headFor = remembered((asked: HeadStatistics) => buildHead(family, config, asked))
   const layerWith = remembered((options: LayerOptions) => buildLayer(family, config, options))
   const workspace = makeWorkspace(backend)

@@ -11,7 +11,7 @@ import { askedOf, packFor } from '../train/update.ts'
 import { chooseWays } from './choose-ways.ts'
 import type { TrainSettings } from './config.ts'
 import { openBackend } from './device.ts'
-import { adviceFor, type FitSettings, gpuBytes, loraOf, type Need, needOf, peakOf } from './fit.ts'
+import { adviceFor, type FitSettings, gpuBytes, loraOf, type Need, needOf, peakOf, refuseTooLong } from './fit.ts'
 import { lessonOf } from './objectives.ts'
 import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
@@ -128,6 +128,7 @@ async function ended<T>(events: AsyncGenerator<RunEvent, T> | Generator<RunEvent
  */
 export async function estimate(settings: TrainSettings, now = new Date()): Promise<Estimate> {
   const { config } = loadConfig(settings.base_model)
+  refuseTooLong(settings, config)
   const text = await ended(loadTrainText(settings))
   const data = await ended(encodeTrainText(text, encodingOf(settings, text, now), settings, config.vocabularySize))
   const plan = planRun(settings, data.train)

@@ -4,6 +4,7 @@ import { loadAdapter } from '../model/adapter-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { type Footprint, footprint, learningCount, totalBytes } from '../model/footprint.ts'
 import type { LoraSettings } from '../model/lora.ts'
+import { beyondReach, reachOf } from '../model/rope.ts'
 import { openWeights } from '../model/tensor-source.ts'
 import type { RowSize } from '../model/work.ts'
 import type { TrainSettings } from './config.ts'
@@ -155,6 +156,12 @@ export function refuseTooLarge(settings: FitSettings, config: ModelConfig): void
     `training ${settings.base_model} takes ${showBytes(least)} of memory and more with long rows, and there are ` +
       `${showBytes(limit)}: ${adviceFor(settings, config, row, limit)}`,
   )
+}
+
+/** @throws UserError where rows may be longer than the positions of the model reach. */
+export function refuseTooLong({ max_length }: Pick<TrainSettings, 'max_length'>, { kinds }: ModelConfig): void {
+  const reach = Math.min(...kinds.map(({ rope }) => reachOf(rope)))
+  if (max_length > reach) throw new UserError(`--max_length ${max_length}: ${beyondReach(reach, max_length)}`)
 }
 
 /** Says where a run may not fit into the memory that is free now. */

@@ -18,7 +18,7 @@ import { freshState, type RunFacts, restoreState, stateFiles, type TrainState } 
 import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
 import { openBackend } from './device.ts'
 import { loadEvalQuestions } from './eval-generate.ts'
-import { refuseTooLarge, warnTight } from './fit.ts'
+import { refuseTooLarge, refuseTooLong, warnTight } from './fit.ts'
 import { openRecorder } from './recorder.ts'
 import { findCheckpoint, openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
@@ -115,6 +115,7 @@ async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
   const fitted = { ...settings, gradient_checkpointing: begin.gradient_checkpointing }
   const { config } = loadConfig(settings.base_model)
   refuseTooLarge(fitted, config)
+  refuseTooLong(settings, config)
   const tight = warnTight(fitted, config)
   if (tight !== undefined) yield { type: 'warning', message: tight }
   const text = yield* loadTrainText(settings)
