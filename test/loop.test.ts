@@ -254,3 +254,9 @@ test.skipIf(!isSlow)('train samples, judges and pairs where the data are problem
   expect(types.filter((type) => type === 'update-end')).toEqual(['update-end'])
   expect(existsSync(join(output, 'adapter_model.safetensors'))).toBe(true)
 })
+
+test('a Python that cannot train is found before anything is sampled or judged for it', async () => {
+  const settings = settingsFor('torch', { use_lora: true, engine: 'torch', torch_python: join(folder, 'none') })
+  await expect(runToEnd(settings)).rejects.toThrow(/none does not run: .*--torch_python or STEPDPO_PYTHON/)
+  expect(existsSync(join(settings.output_dir, 'evaluation'))).toBe(false)
+})

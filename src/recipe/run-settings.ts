@@ -12,6 +12,7 @@ import {
 import { refuseLosses } from './loss-refusals.ts'
 import { PREFERENCE_OBJECTIVES } from './objectives.ts'
 import { judgeStageFields, type PairsSettings, pairFields, pairsSchema } from './pairs-settings.ts'
+import { refuseTorch, torchFields } from './torch-settings.ts'
 
 const count = z.number().int().positive()
 
@@ -66,11 +67,13 @@ export const runSchema = z
       .meta({ ...preferenceFields.objective.meta() }),
     ...loraFields,
     ...trainingFields,
+    ...torchFields,
     max_length,
     max_row_tokens,
     pack,
   })
   .superRefine(refuseLosses)
+  .superRefine(refuseTorch)
 
 export type RunSettings = z.output<typeof runSchema>
 

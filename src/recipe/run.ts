@@ -28,6 +28,7 @@ import {
   type Trained,
   trainSettingsOf,
 } from './run-settings.ts'
+import { tryTorch } from './torch.ts'
 import { train } from './train.ts'
 import { writeUsageLog } from './usage-log.ts'
 import type { World } from './world.ts'
@@ -83,6 +84,7 @@ async function* runStages(
   { confirm, training = {} }: LoopOptions,
 ): AsyncGenerator<StageEvent | RunEvent, LoopResult | undefined> {
   const folder = resolve(settings.output_dir)
+  await tryTorch(settings, world)
   await tryJudge(judgeSettingsOf(settings), world)
   yield* checkProblems(settings)
   let policy: Trained = { base_model: settings.base_model }

@@ -52,15 +52,15 @@ export const TRL_LOSSES: { readonly [L in LossType]?: string } = {
   sigmoid_norm: 'sigmoid_norm',
 }
 
-/** Those of settings that the torch engine looks at before it accepts a run. */
+/** Those of settings that the torch engine looks at before it accepts a run. A loop has no names for some of them. */
 interface Wish extends TorchSettings, LossSettings {
   readonly objective: ObjectiveName
   readonly use_lora: boolean
-  readonly load_in_4bit: boolean
-  readonly load_in_8bit: boolean
-  readonly load_best_model_at_end: boolean
-  readonly eval_generate: number
-  readonly precompute_ref_log_probs: boolean
+  readonly load_in_4bit?: boolean
+  readonly load_in_8bit?: boolean
+  readonly load_best_model_at_end?: boolean
+  readonly eval_generate?: number
+  readonly precompute_ref_log_probs?: boolean
   readonly early_stopping_patience?: number | undefined
   readonly device?: string | undefined
 }
@@ -99,7 +99,8 @@ function isLacking(name: string): name is keyof typeof LACKING {
 
 function* flawsOfTorch(settings: Wish): Generator<Flaw> {
   for (const name of Object.keys(LACKING).filter(isLacking)) {
-    if (settings[name] !== LACKING[name]) yield [name, WITHOUT]
+    const found = settings[name]
+    if (found !== undefined && found !== LACKING[name]) yield [name, WITHOUT]
   }
   if (!settings.use_lora) yield ['use_lora', 'must be true with engine torch: what comes back is an adapter']
   if (lessonOf(settings) !== 'preferences') {

@@ -15,9 +15,8 @@ import { NO_REWARDS } from '../train/reward-loss.ts'
 import type { RunFacts, TrainState } from '../train/state.ts'
 import { resumeTorchState, TORCH_STATE, writeTorchState } from '../train/torch-state.ts'
 import { NO_TRENDS } from '../train/trends.ts'
-import type { TrainSettings } from './config.ts'
 import { modelFingerprint } from './fingerprint.ts'
-import { TRL_LOSSES } from './torch-settings.ts'
+import { type TorchSettings, TRL_LOSSES } from './torch-settings.ts'
 import { withAlarms } from './train-alarms.ts'
 import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
@@ -26,8 +25,9 @@ import { leave } from './train-finish.ts'
 import type { Run } from './train-lesson.ts'
 import { makeAdapter } from './train-parts.ts'
 import { type Plan, planRun } from './train-plan.ts'
+import type { World } from './world.ts'
 
-function launchOf(settings: TrainSettings, { environment }: Run['world']): Launch {
+function launchOf(settings: TorchSettings, { environment }: World): Launch {
   return {
     launcher: settings.torch_launcher,
     python: settings.torch_python ?? environment['STEPDPO_PYTHON'] ?? 'python3',
@@ -36,6 +36,14 @@ function launchOf(settings: TrainSettings, { environment }: Run['world']): Launc
     endpoint: settings.rdzv_endpoint,
     accelerateConfig: settings.accelerate_config,
   }
+}
+
+/**
+ * Looks whether the engine that is to train can be started, before anything is sampled and judged for it.
+ * @throws UserError where Python lacks something.
+ */
+export async function tryTorch(settings: TorchSettings, world: World): Promise<void> {
+  if (settings.engine === 'torch') await checkPython(launchOf(settings, world), world.environment)
 }
 
 /**

@@ -112,7 +112,12 @@ test('under faults no step is lost, invented or paid twice, and the ledger knows
   const intents = records.filter(({ type }) => type === 'intent')
   const replies = records.filter(({ type }) => type === 'reply')
   const outcomes = new Set(records.filter(({ type }) => type !== 'intent').map(({ id }) => id))
-  expect(intents.length).toBe(served.length)
+  // A request may be given up before a busy machine's server has seen it; then the ledger says that time ran out.
+  const unseen = intents.length - served.length
+  const outOfTime = records.filter((one) => one.type === 'failure' && one.kind === 'timeout').length
+  const silent = served.filter(({ fault }) => fault === 'hang').length
+  expect(unseen).toBeGreaterThanOrEqual(0)
+  expect(outOfTime).toBeGreaterThanOrEqual(silent + unseen)
   expect(outcomes.size).toBe(intents.length)
   expect(new Set(replies.map(({ key }) => key)).size).toBe(replies.length)
   expect(replies.length).toBe(STEPS - failed)
