@@ -27,6 +27,8 @@ const STEPS = isSlow ? 5000 : 120
 const CONCURRENCY = 32
 /** Waiting is this much shorter than it says. */
 const HASTE = 400
+/** Long enough for a busy machine: a request that is given up before the server has read it is in the ledger alone. */
+const TIMEOUT_MS = 4000
 const PRICE = { input: 30, cachedInput: 30, output: 60, batchShare: 1 }
 
 const freshFolder = folderMaker()
@@ -69,7 +71,7 @@ async function judgeAll(url: string): Promise<Run> {
   const ledger = await openLedger(path, { now: () => new Date() })
   const name = parseJudgeName(`openai:gpt-4@${url}/v1`)
   if (name.kind !== 'chat') throw new Error('not a chat model')
-  const model = createChatModel(name, { environment: { OPENAI_API_KEY: 'sk-canary-0c6d' }, timeoutMs: 400 })
+  const model = createChatModel(name, { environment: { OPENAI_API_KEY: 'sk-canary-0c6d' }, timeoutMs: TIMEOUT_MS })
   const asker = createAsker({
     model,
     price: PRICE,
@@ -77,7 +79,7 @@ async function judgeAll(url: string): Promise<Run> {
     budget: createBudget(ledger, 'storm', 1e6),
     limits: createLimits({ concurrency: CONCURRENCY, requestsPerMinute: null, tokensPerMinute: null }, hasty),
     clock: hasty,
-    timeoutMs: 400 * HASTE,
+    timeoutMs: TIMEOUT_MS * HASTE,
     purpose: 'test',
     promptVersion: modes.step.promptVersion,
   })
@@ -93,7 +95,7 @@ async function judgeAll(url: string): Promise<Run> {
 
 test('under faults no step is lost, invented or paid twice, and the ledger knows every request of the server', async () => {
   const calm = await withServer({}, judgeAll)
-  const storm = await withServer({ seed: 7, faultShare: 0.3, hangMs: 5000 }, judgeAll)
+  const storm = await withServer({ seed: 7, faultShare: 0.3, hangMs: 10 * TIMEOUT_MS }, judgeAll)
   const steps = storm.verdicts.flat()
   const expected = calm.verdicts.flat()
   expect(steps.length).toBe(STEPS)
@@ -112,12 +114,7 @@ test('under faults no step is lost, invented or paid twice, and the ledger knows
   const intents = records.filter(({ type }) => type === 'intent')
   const replies = records.filter(({ type }) => type === 'reply')
   const outcomes = new Set(records.filter(({ type }) => type !== 'intent').map(({ id }) => id))
-  // A request may be given up before a busy machine's server has seen it; then the ledger says that time ran out.
-  const unseen = intents.length - served.length
-  const outOfTime = records.filter((one) => one.type === 'failure' && one.kind === 'timeout').length
-  const silent = served.filter(({ fault }) => fault === 'hang').length
-  expect(unseen).toBeGreaterThanOrEqual(0)
-  expect(outOfTime).toBeGreaterThanOrEqual(silent + unseen)
+  expect(intents.length).toBe(served.length)
   expect(outcomes.size).toBe(intents.length)
   expect(new Set(replies.map(({ key }) => key)).size).toBe(replies.length)
   expect(replies.length).toBe(STEPS - failed)
