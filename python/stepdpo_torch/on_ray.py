@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from pathlib import Path
 
 import ray
 
@@ -25,7 +26,9 @@ class Worker:
 
 
 def main(folder: str, processes: int) -> None:
-    ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=True)
+    # A cluster that runs already was started without this package.
+    package = {"py_modules": [str(Path(__file__).parent)]}
+    ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=True, runtime_env=package)
     has_gpus = ray.cluster_resources().get("GPU", 0) >= processes
     place = {"num_gpus": 1} if has_gpus else {"num_cpus": 1}
     workers = [Worker.options(**place).remote() for _ in range(processes)]

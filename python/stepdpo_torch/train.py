@@ -20,10 +20,13 @@ from trl import DPOConfig, DPOTrainer
 from .data import Updates, collate, pairs_of, read_lines, share
 from .losses import LOSSES, Pairs
 
-SUMS = (
+OF_PAIRS = (
     "loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "rewards/ties",
-    "logps/chosen", "logps/rejected", "pairs", "entropy", "scored", "logits/chosen", "mean_token_accuracy",
-    "chosen_tokens", "logits/rejected", "rejected_tokens", "tokens",
+    "logps/chosen", "logps/rejected", "pairs",
+)  # fmt: skip
+SUMS = (
+    *OF_PAIRS, "entropy", "scored", "logits/chosen", "mean_token_accuracy", "chosen_tokens", "logits/rejected",
+    "rejected_tokens", "tokens",
 )  # fmt: skip
 OF_TOKENS = {
     "entropy": "scored",
@@ -43,6 +46,7 @@ class StepTrainer(DPOTrainer):
         super().__init__(**given)
         self.processing_class = None  # it would be saved, and is none
         self.sums = torch.zeros(len(SUMS), dtype=torch.float64, device="cpu")
+        self.by_pair = None  # of the last microbatch [pairs, OF_PAIRS], times the weight of each pair
 
     def _prepare_dataset(self, dataset, *_, **__):
         return dataset
@@ -84,8 +88,8 @@ class StepTrainer(DPOTrainer):
             (outputs.is_top1[:, -length:].chunk(2)[0] * own).sum(), own.sum(),
             (logits.chunk(2)[1] * other).sum(), other.sum(), inputs["attention_mask"].sum() * (counts.sum() > 0),
         )  # fmt: skip
-        values = [(value * counts).sum() for value in by_pair] + list(by_token)
-        self.sums += torch.stack([value.double() for value in values]).cpu()
+        self.by_pair = (torch.stack(by_pair, 1) * counts[:, None]).double().cpu()
+        self.sums += torch.cat([self.by_pair.sum(0), torch.stack(by_token).double().cpu()])
 
     def means(self) -> dict[str, float]:
         """Of everything since the last call, on all processes."""
@@ -101,6 +105,7 @@ class StepTrainer(DPOTrainer):
             # A float cannot be told to JSON that is not finite, and no later update would mend it.
             wrong = [name for name, value in logs.items() if value != value or abs(value) == float("inf")]
             if wrong:
+                tell(self, "not-finite", update=self.state.global_step, metric=wrong[0])
                 raise ArithmeticError(f"update {self.state.global_step}: {wrong[0]} is not finite")
         Trainer.log(self, logs, start_time)
 
@@ -112,15 +117,22 @@ class StepTrainer(DPOTrainer):
         own = share(self.held_out, rank, processes)
         # Under FSDP a forward pass is made by all processes together: each makes as many.
         passes = -(-(-(-len(self.held_out) // processes)) // size)
+        problems = list(dict.fromkeys(group["problem"] for group, *_ in self.held_out))
+        places = {problem: at for at, problem in enumerate(problems)}
+        table = torch.zeros(len(places), len(OF_PAIRS), dtype=torch.float64)
         for at in range(passes):
             batch = own[at * size : (at + 1) * size] or [(*own[0][:3], 0)]
             with torch.no_grad(), self.compute_loss_context_manager():
                 self.compute_loss(self.model_wrapped, self._prepare_inputs(collate(batch, 1.0)))
+            table.index_add_(0, torch.tensor([places[group["problem"]] for group, *_ in batch]), self.by_pair)
         self.model.train()
+        table = self.accelerator.reduce(table.to(self.accelerator.device), "sum").tolist()
         metrics = {f"eval_{name}": value for name, value in self.means().items() if name != "tokens"}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        tell(self, "evaluation-end", update=self.state.global_step, metrics=metrics, seconds=time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        by_problem = [means_of(problem, row) for problem, row in zip(problems, table, strict=True)]
+        tell(self, "evaluation-end", update=self.state.global_step, metrics=metrics, problems=by_problem, seconds=seconds)
         return metrics
 
     def _save_checkpoint(self, model, trial):
@@ -130,6 +142,12 @@ class StepTrainer(DPOTrainer):
         if self.accelerator.is_main_process:
             wait_for(Path(f"{self.job['taken']}-{self.state.global_step}"), self.job["launcher"])
         self.accelerator.wait_for_everyone()
+
+
+def means_of(problem: str, sums: list[float]) -> dict:
+    """The metrics of a held-out problem, from sums over its pairs."""
+    *values, pairs = sums
+    return {"problem": problem, "pairs": pairs, "metrics": {name: value / pairs for name, value in zip(OF_PAIRS, values)}}
 
 
 def tell(trainer: DPOTrainer, event: str, **facts) -> None:

@@ -67,6 +67,11 @@ class Run:
         assert len({entry["update"] for entry in found}) == len(found)
         return {entry["update"]: entry[name] for entry in found}
 
+    def held_out(self, update: int) -> list[dict]:
+        """What an evaluation found of each problem."""
+        path = self.folder / "stepdpo" / "held-out" / f"update-{update}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
     def losses(self) -> dict[int, float]:
         return self.metrics("train", "loss")
 

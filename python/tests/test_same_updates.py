@@ -2,7 +2,12 @@
 
 import json
 import os
+import secrets
 import signal
+import socket
+import subprocess
+import sys
+import time
 
 from conftest import UPDATES, Command, Run
 
@@ -15,10 +20,17 @@ def assert_same(found: Run, expected: Run) -> None:
     assert list(found.losses()) == list(range(1, UPDATES + 1))
     for update, loss in expected.losses().items():
         assert abs(found.losses()[update] - loss) <= TOLERANCE, f"update {update}"
-    for kind, name in (("train", "rewards/margins"), ("train", "logps/rejected"), ("eval", "eval_loss")):
+    for kind, name in (("train", "rewards/margins"), ("train", "logps/rejected"), ("eval", "eval_loss"), ("eval", "eval_loss_high")):
         there, here = found.metrics(kind, name), expected.metrics(kind, name)
         assert there.keys() == here.keys()
         assert all(abs(there[update] - here[update]) <= TOLERANCE * max(1, abs(here[update])) for update in here), name
+    # The same file for each evaluation, with the same problems and pairs.
+    for update in expected.metrics("eval", "eval_loss"):
+        there, here = found.held_out(update), expected.held_out(update)
+        assert [(row["problem"], row["pairs"]) for row in there] == [(row["problem"], row["pairs"]) for row in here]
+        for row, other in zip(there, here, strict=True):
+            wrong = [name for name in row if name != "problem" and abs(row[name] - other[name]) > TOLERANCE * max(1, abs(other[name]))]
+            assert wrong == [], (update, row["problem"])
 
 
 def test_the_losses_learn_something_so_that_equal_ones_say_something(node: Run):
@@ -46,8 +58,55 @@ def test_two_processes_of_accelerate_with_losses_that_are_added_up(command: Comm
     assert_same(command.train("torch-many", *losses, *launcher), command.train("node-many", *losses))
 
 
+def test_two_machines_on_this_one(command: Command, node: Run):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        place = f"localhost:{free.getsockname()[1]}"
+    launcher = ["--torch_launcher", "torchrun", "--nnodes", "2", "--rdzv_endpoint", place]
+    first = command.start(*command.words("machines"), "--engine", "torch", *launcher)
+    said = ""
+    for line in first.stdout:
+        said += line
+        if "the other machine runs: " in line:
+            other = subprocess.Popen(line.split("runs: ")[1], shell=True, cwd=command.folder)
+            break
+    said += first.communicate(timeout=600)[0]
+    assert first.returncode == 0, said
+    assert other.wait(timeout=60) == 0
+    assert_same(Run(command.folder / "machines"), node)
+
+
 def test_two_workers_of_ray(command: Command, node: Run):
     assert_same(command.train("ray", "--engine", "torch", "--torch_launcher", "ray", "--nproc_per_node", "2"), node)
+
+
+def test_two_workers_of_a_ray_cluster_that_runs_already(command: Command, node: Run, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    # Ray asks for a token by itself; this one is of this cluster alone.
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    options = ["--num-cpus", "2", "--include-dashboard", "false", "--disable-usage-stats", "--block"]
+    start = ["start", "--head", "--port", port, *options]
+    cluster = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *start], cwd=command.folder)
+    try:
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        wait_for_port(int(port))
+        name = "ray-cluster"
+        assert_same(command.train(name, "--engine", "torch", "--torch_launcher", "ray", "--nproc_per_node", "2"), node)
+    finally:
+        cluster.terminate()
+        cluster.wait(timeout=60)
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(120):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.5)
+    raise TimeoutError(f"nothing listens on port {port}")
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint_and_its_adapter_scores(command: Command, node: Run):

@@ -124,17 +124,44 @@ function metricsOf(problems: readonly Found[], beta: number): Record<string, num
     ...values.map((value) => sum(pairs, (pair) => value(pair, beta))),
   ])
   const means = ['loss', ...Object.keys(estimated)].map((name, at) => ({ name, total: at === 0 ? 0 : 1, sum: 2 + at }))
+  return { ...estimatesOf(sums, means), ...meansOf(problems, beta), problems: problems.length }
+}
+
+/** A mean: the columns of a sum and of what it is divided by. */
+interface Mean {
+  readonly name: string
+  readonly total: number
+  readonly sum: number
+}
+
+/** Means with their 95 % intervals, from the sums of each problem. */
+function estimatesOf(sums: readonly (readonly number[])[], means: readonly Mean[]): Record<string, number> {
   const estimates = bootstrapAll(
     sums,
     means.map(
-      ({ total, sum: of }) =>
+      ({ total, sum }) =>
         (drawn) =>
-          drawn[of] / drawn[total],
+          drawn[sum] / drawn[total],
     ),
   )
-  const intervals = means.flatMap(({ name }, at) => {
+  const entries = means.flatMap(({ name }, at) => {
     const { value, low, high } = estimates[at]
     return value === null ? [] : Object.entries({ [name]: value, [`${name}_low`]: low, [`${name}_high`]: high })
   })
-  return { ...Object.fromEntries(intervals), ...meansOf(problems, beta), problems: problems.length }
+  return Object.fromEntries(entries)
+}
+
+/** What an evaluation elsewhere found of a problem: means over its pairs. */
+export interface ProblemMeans {
+  readonly problem: string
+  readonly pairs: number
+  readonly metrics: Readonly<Record<string, number>>
+}
+
+/** The metrics that an evaluation elsewhere lacks: how many pairs and problems there are, and the intervals over them. */
+export function estimateByProblem(problems: readonly ProblemMeans[]): Record<string, number> {
+  const names = ['loss', ...Object.keys(estimated)].filter((name) => problems.every(({ metrics }) => name in metrics))
+  const sums = problems.map(({ pairs, metrics }) => [pairs, ...names.map((name) => pairs * metrics[name])])
+  const means = names.map((name, at) => ({ name, total: 0, sum: 1 + at }))
+  return { ...estimatesOf(sums, means), pairs: sums.reduce((all, [pairs]) => all + pairs, 0), problems: sums.length }
 }

@@ -58,7 +58,8 @@ export function otherMachines(launch: Launch, folder: string): string | undefine
   const command = [launch.python, ...launchArguments(launch, folder)].map(
     (word) => `'${word.replaceAll("'", "'\\''")}'`,
   )
-  return `the run begins when each of the other ${launch.nodes - 1} machines runs: PYTHONPATH='${PACKAGE}' ${command.join(' ')}`
+  const others = launch.nodes === 2 ? 'the other machine' : `each of the other ${launch.nodes - 1} machines`
+  return `the run begins when ${others} runs: PYTHONPATH='${PACKAGE}' ${command.join(' ')}`
 }
 
 function withPackage(environment: Environment): Record<string, string | undefined> {
@@ -114,7 +115,16 @@ const eventFields = z.discriminatedUnion('type', [
     seconds: z.number(),
     residentBytes: z.number(),
   }),
-  z.object({ type: z.literal('evaluation-end'), update, metrics, seconds: z.number() }),
+  z.object({
+    type: z.literal('evaluation-end'),
+    update,
+    metrics,
+    /** Means over the pairs of each held-out problem. */
+    problems: z.array(z.object({ problem: z.string(), pairs: z.number(), metrics })),
+    seconds: z.number(),
+  }),
+  /** Nothing follows. */
+  z.object({ type: z.literal('not-finite'), update, metric: z.string() }),
   z.object({ type: z.literal('checkpoint-written'), update }),
   z.object({ type: z.literal('trained') }),
 ])

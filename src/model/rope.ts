@@ -7,7 +7,7 @@ const { fround } = Math
 
 /** The frequencies of one head, [size / 2]. `factors` divide them where a GGUF file brings its own scaling. */
 export function inverseFrequencies({ size, theta, scaling }: Rope, factors?: Float32Array): Float32Array {
-  const plain = Float32Array.from({ length: size / 2 }, (_, at) => 1 / fround(theta ** fround((2 * at) / size)))
+  const plain = powers(size, theta).map((power) => 1 / power)
   if (factors !== undefined) return plain.map((frequency, at) => frequency / factors[at])
   switch (scaling.kind) {
     case 'none':

@@ -2,6 +2,7 @@
 import { messageOf, UserError } from '../base/errors.ts'
 import type { RunEvent } from '../data/events.ts'
 import { watchAlarms } from '../eval/alarms.ts'
+import { estimateByProblem } from '../eval/preference.ts'
 import { hubTitle } from '../interop/hub-name.ts'
 import { type TorchJob, writeTorchJob } from '../interop/torch-job.ts'
 import { checkPython, type Launch, otherMachines, runTorchJob, type TorchEvent } from '../interop/torch-launch.ts'
@@ -11,6 +12,7 @@ import { loadConfig } from '../model/load.ts'
 import { standingOf } from '../train/best.ts'
 import { pruneCheckpoints, sealCheckpoint } from '../train/checkpoint.ts'
 import { isEvaluation } from '../train/log.ts'
+import { notFiniteAt } from '../train/loop.ts'
 import { NO_REWARDS } from '../train/reward-loss.ts'
 import type { RunFacts, TrainState } from '../train/state.ts'
 import { resumeTorchState, TORCH_STATE, writeTorchState } from '../train/torch-state.ts'
@@ -22,7 +24,7 @@ import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
 import { dataLoaded, factsOf } from './train-facts.ts'
 import { leave } from './train-finish.ts'
-import type { Run } from './train-lesson.ts'
+import { type Run, writeHeldOut } from './train-lesson.ts'
 import { makeAdapter } from './train-parts.ts'
 import { type Plan, planRun } from './train-plan.ts'
 import type { World } from './world.ts'
@@ -163,12 +165,18 @@ async function* follow(
         yield { ...event, updates, epoch, metrics }
         break
       }
-      case 'evaluation-end':
-        if (!evaluated.includes(event.update)) {
-          state.log.push({ step: event.update, epoch: event.update / updatesPerEpoch, ...event.metrics })
-        }
-        yield event
+      case 'evaluation-end': {
+        const { problems, update } = event
+        const own = Object.entries(estimateByProblem(problems)).map(([name, value]) => [`eval_${name}`, value])
+        const metrics = { ...Object.fromEntries(own), ...event.metrics }
+        if (!evaluated.includes(update)) state.log.push({ step: update, epoch: update / updatesPerEpoch, ...metrics })
+        const lines = problems.map(({ problem, pairs, metrics: means }) => ({ problem, pairs, ...means }))
+        writeHeldOut(run.folder, update, lines)
+        yield { type: event.type, update, metrics, seconds: event.seconds }
         break
+      }
+      case 'not-finite':
+        throw notFiniteAt(event.update, `${event.metric} is not finite`)
       case 'checkpoint-written':
         saved = save(run, state, facts)
         yield { type: 'checkpoint-saved', update: state.update, folder: saved, best: isBest(state, facts) }

@@ -143,8 +143,13 @@ async function* preferencesAt(
   steps: AsyncGenerator<PreferenceProgress, Preferences>,
 ): AsyncGenerator<PreferenceProgress, Metrics> {
   const { metrics, problems } = yield* steps
+  writeHeldOut(folder, update, problems)
+  return metrics
+}
+
+/** Leaves what an evaluation found of each problem. */
+export function writeHeldOut(folder: RunFolder, update: number, problems: readonly object[]): void {
   mkdirSync(folder.own('held-out'), { recursive: true })
   const lines = problems.map((problem) => `${JSON.stringify(problem)}\n`)
   writeDurably(folder.own(`held-out/update-${update}.jsonl`), lines.join(''))
-  return metrics
 }

@@ -86,12 +86,17 @@ async function runUpdate(training: Training): Promise<RunEvent> {
     return endUpdate(training, all, { tokens, seconds })
   } catch (error) {
     if (!(error instanceof NotFiniteError)) throw error
-    throw new NotFiniteError(
-      `update ${update + 1}: ${error.message}. Nothing of this update was saved; ` +
-        'go on from the last checkpoint with a smaller --learning_rate or --max_grad_norm',
-      { cause: error },
-    )
+    throw notFiniteAt(update + 1, error.message, { cause: error })
   }
+}
+
+/** What a run ends with that cannot go on. `why` names what is not finite. */
+export function notFiniteAt(update: number, why: string, options?: ErrorOptions): NotFiniteError {
+  return new NotFiniteError(
+    `update ${update}: ${why}. Nothing of this update was saved; ` +
+      'go on from the last checkpoint with a smaller --learning_rate or --max_grad_norm',
+    options,
+  )
 }
 
 function endUpdate(
