@@ -8,12 +8,28 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from conftest import UPDATES, Command, Run
 
 TOLERANCE = 1e-3
 # Those that need no settings of their own; others are in test_losses.py.
 LOSSES = ["hinge", "nca_pair", "bco_pair", "apo_zero"]
+
+FSDP = """
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+mixed_precision: 'no'
+num_machines: 1
+machine_rank: 0
+fsdp_config:
+  fsdp_version: 2
+  fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP
+  fsdp_reshard_after_forward: true
+  fsdp_state_dict_type: FULL_STATE_DICT
+  fsdp_cpu_ram_efficient_loading: false
+  fsdp_offload_params: false
+"""
 
 
 def assert_same(found: Run, expected: Run) -> None:
@@ -56,6 +72,18 @@ def test_two_processes_of_accelerate_with_losses_that_are_added_up(command: Comm
     config.write_text("\n".join(lines))
     launcher = ["--engine", "torch", "--torch_launcher", "accelerate", "--accelerate_config", str(config)]
     assert_same(command.train("torch-many", *losses, *launcher), command.train("node-many", *losses))
+
+
+def test_two_processes_that_share_the_weights(command: Command, node: Run, monkeypatch):
+    """FSDP 2, also where it is killed. accelerate has it on accelerators only, but for what `processors` puts in its place."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "processors"))
+    config = command.folder / "fsdp.yaml"
+    config.write_text(FSDP)
+    launcher = ["--engine", "torch", "--torch_launcher", "accelerate", "--accelerate_config", str(config), "--nproc_per_node", "2"]
+    assert command.kill_after(6, *command.words("fsdp"), *launcher) == -signal.SIGKILL
+    shared = command.train("fsdp", *launcher, "--resume_from_checkpoint")
+    assert_same(shared, node)
+    assert "2 of 4 rows of a factor are here" in (shared.folder / "stepdpo" / "run.log").read_text()
 
 
 def test_two_machines_on_this_one(command: Command, node: Run):

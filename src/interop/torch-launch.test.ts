@@ -38,6 +38,10 @@ test.each<[string, Partial<Launch>]>([
     '-m accelerate.commands.launch --config_file=fsdp.yaml -m stepdpo_torch JOB',
     { launcher: 'accelerate', accelerateConfig: 'fsdp.yaml' },
   ],
+  [
+    '-m accelerate.commands.launch --config_file=fsdp.yaml --num_processes=8 -m stepdpo_torch JOB',
+    { launcher: 'accelerate', accelerateConfig: 'fsdp.yaml', processes: 8 },
+  ],
   ['-m stepdpo_torch.on_ray JOB 16', { launcher: 'ray', processes: 16 }],
 ])('the command line is %s', (line, launch) => {
   expect(launchArguments({ ...one, ...launch }, 'JOB').join(' ')).toBe(line)
@@ -109,7 +113,8 @@ test('a line that is no event of ours is refused with its place', async () => {
 test('processes that fail end the run with the error that they printed', async () => {
   const told = runScript(
     'failing',
-    `echo 'Traceback:'; echo 'torch.cuda.OutOfMemoryError: no memory'; echo 'bye'; exit 3`,
+    `echo 'Traceback:'; echo 'torch.cuda.OutOfMemoryError: no memory'; echo 'bye';
+    echo 'torch.distributed.elastic.multiprocessing.errors.ChildFailedError: '; exit 3`,
   )
   await expect(told).rejects.toThrow(/ended with 3: torch.cuda.OutOfMemoryError: no memory; see /)
 })

@@ -41,7 +41,9 @@ const commands: { readonly [L in Launcher]: (launch: Launch, folder: string) => 
     ...(accelerateConfig === undefined
       ? ['--num_machines=1', '--mixed_precision=no', '--dynamo_backend=no']
       : [`--config_file=${accelerateConfig}`]),
-    ...(processes > 1 ? ['--multi_gpu', `--num_processes=${processes}`] : []),
+    // A file says itself how processes work together: --multi_gpu would outweigh its FSDP.
+    ...(processes > 1 && accelerateConfig === undefined ? ['--multi_gpu'] : []),
+    ...(processes > 1 ? [`--num_processes=${processes}`] : []),
     ...['-m', 'stepdpo_torch', folder],
   ],
   ray: ({ processes }, folder) => ['-m', 'stepdpo_torch.on_ray', folder, String(processes)],
@@ -170,7 +172,7 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
-/** Of what was added to a file behind a place, the last error, or the last line. */
+/** Of what was added to a file behind a place, the last error of a process, or the last line. */
 function tailOf(path: string, start: number): string {
   const fd = openSync(path, 'r')
   try {
@@ -180,7 +182,9 @@ function tailOf(path: string, start: number): string {
       .toString('utf8', 0, count)
       .split('\n')
       .filter((line) => line.trim() !== '')
-    const error = said.findLast((line) => /^(?:\[rank\d+\]: )?\w[\w.]*(?:Error|Exception)\b/.test(line))
+    const errors = said.filter((line) => /^(?:\[rank\d+\]: )?\w[\w.]*(?:Error|Exception)\b/.test(line))
+    // What launchers say last is that a process of theirs failed.
+    const error = errors.findLast((line) => !line.includes('ChildFailedError')) ?? errors.at(-1)
     return error ?? said.at(-1) ?? 'it said nothing'
   } finally {
     closeSync(fd)

@@ -48,6 +48,12 @@ export async function tryTorch(settings: TorchSettings, world: World): Promise<v
   if (settings.engine === 'torch') await checkPython(launchOf(settings, world), world.environment)
 }
 
+/** How many processes there are, unless a file of accelerate's says that. */
+function startedBy({ launcher, processes, nodes, accelerateConfig }: Launch): string {
+  const isInFile = accelerateConfig !== undefined && processes === 1
+  return isInFile ? `by ${launcher}` : `${processes * nodes} by ${launcher}`
+}
+
 /**
  * Trains as the settings say in processes of PyTorch, and yields what happens.
  * @throws UserError where Python lacks something, or the processes fail.
@@ -63,7 +69,7 @@ export async function* runTorch(run: Run): AsyncGenerator<RunEvent> {
     model: settings.base_model,
     adapter: `LoRA r${settings.lora_r}`,
     data: settings.dataset_path,
-    device: `torch ${versions.get('torch') ?? ''} (${launch.processes * launch.nodes} by ${launch.launcher})`,
+    device: `torch ${versions.get('torch') ?? ''} (${startedBy(launch)})`,
   }
   yield* run.early
   const text = yield* loadTrainText(settings)
