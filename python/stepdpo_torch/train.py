@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, PrinterC
 from trl import DPOConfig, DPOTrainer
 
 from .data import Updates, collate, pairs_of, read_lines, share
+from .events import append
 from .losses import LOSSES, Pairs
 
 OF_PAIRS = (
@@ -151,13 +152,9 @@ def means_of(problem: str, sums: list[float]) -> dict:
 
 
 def tell(trainer: DPOTrainer, event: str, **facts) -> None:
-    """Appends a line to the launcher's file, durably, from the first process."""
-    if not trainer.accelerator.is_main_process:
-        return
-    with open(trainer.job["events"], "a", encoding="utf-8") as file:
-        file.write(json.dumps({"type": event, **facts}, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Tells the launcher, from the first process."""
+    if trainer.accelerator.is_main_process:
+        append(trainer.job["events"], event, **facts)
 
 
 def end_without(launcher: dict) -> None:

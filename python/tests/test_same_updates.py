@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -104,28 +105,60 @@ def test_two_machines_on_this_one(command: Command, node: Run):
     assert_same(Run(command.folder / "machines"), node)
 
 
-def test_two_workers_of_ray(command: Command, node: Run):
-    assert_same(command.train("ray", "--engine", "torch", "--torch_launcher", "ray", "--nproc_per_node", "2"), node)
+def test_two_workers_of_ray_whatever_cluster_was_here_before(command: Command, node: Run, monkeypatch):
+    # Short, for the names of sockets below it. What `ray start` leaves behind where it is not stopped by `ray stop`.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        Path(folder, "ray").mkdir()
+        Path(folder, "ray", "ray_current_cluster").write_text("127.0.0.1:1")
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        assert_same(command.train("ray", "--engine", "torch", "--torch_launcher", "ray", "--nproc_per_node", "2"), node)
 
 
-def test_two_workers_of_a_ray_cluster_that_runs_already(command: Command, node: Run, monkeypatch):
+def test_a_ray_cluster_that_does_not_answer_is_named(command: Command, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    process = command.start(*command.words("ray-none"), "--engine", "torch", "--torch_launcher", "ray")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "no Ray cluster answers at RAY_ADDRESS 127.0.0.1:1" in said
+
+
+def test_a_ray_cluster_that_runs_already_and_grows_while_the_run_waits(command: Command, node: Run, monkeypatch):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])
     # Ray asks for a token by itself; this one is of this cluster alone.
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    options = ["--num-cpus", "2", "--include-dashboard", "false", "--disable-usage-stats", "--block"]
-    start = ["start", "--head", "--port", port, *options]
-    cluster = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *start], cwd=command.folder)
-    try:
-        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
-        wait_for_port(int(port))
-        name = "ray-cluster"
-        assert_same(command.train(name, "--engine", "torch", "--torch_launcher", "ray", "--nproc_per_node", "2"), node)
-    finally:
-        cluster.terminate()
-        cluster.wait(timeout=60)
+    machines = []
+
+    def add(*place: str) -> None:
+        options = ["start", *place, "--num-cpus", "1", "--disable-usage-stats", "--block"]
+        machines.append(subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *options], cwd=command.folder))
+
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        try:
+            monkeypatch.setenv("RAY_TMPDIR", folder)
+            add("--head", "--port", port, "--include-dashboard", "false")
+            address = f"127.0.0.1:{port}"
+            monkeypatch.setenv("RAY_ADDRESS", address)
+            wait_for_port(int(port))
+            launcher = ["--engine", "torch", "--torch_launcher", "ray", "--nproc_per_node", "2"]
+            run = command.start(*command.words("ray-cluster"), *launcher)
+            said = ""
+            for line in run.stdout:
+                said += line
+                if "1 of 2 workers have begun, 0 processors and 0 GPUs are free" in line:
+                    add("--address", address)
+                    break
+            said += run.communicate(timeout=600)[0]
+            assert run.returncode == 0, said
+            assert len(machines) == 2, said
+            assert_same(Run(command.folder / "ray-cluster"), node)
+        finally:
+            for machine in machines:
+                machine.terminate()
+            for machine in machines:
+                machine.wait(timeout=60)
 
 
 def wait_for_port(port: int) -> None:

@@ -108,6 +108,8 @@ const metrics = z.record(z.string(), z.number())
 const update = z.number().int().nonnegative()
 
 const eventFields = z.discriminatedUnion('type', [
+  /** What the processes wait for before they begin. */
+  z.object({ type: z.literal('waiting'), message: z.string() }),
   z.object({ type: z.literal('model-loaded'), parameters: z.number(), trainable: z.number(), seconds: z.number() }),
   z.object({
     type: z.literal('update-end'),

@@ -157,6 +157,9 @@ async function* follow(
   let saved = ''
   for await (const event of told) {
     switch (event.type) {
+      case 'waiting':
+        yield { type: 'warning', message: event.message }
+        break
       case 'model-loaded':
         yield event
         break
