@@ -153,7 +153,7 @@ test.each<[string, Content, string]>([
     { infos: [info({ dimensions: [16, 2], type: 2 })] },
     'rows of whole blocks of 32, found [16,2]',
   ],
-  ['a type that is not read', { infos: [info({ type: 13 })] }, 'found Q5_K (13)'],
+  ['a type that is not read', { infos: [info({ type: 16 })] }, 'found IQ2_XXS (16)'],
   ['a withdrawn type', { infos: [info({ type: 4 })] }, "expected tensor 'a' of type F32, F16"],
   ['an unknown type', { infos: [info({ type: 2 ** 31 })] }, 'found unknown (2147483648)'],
   [
