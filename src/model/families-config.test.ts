@@ -95,18 +95,29 @@ test('Phi turns the part of a head that its configuration names in either place,
   )
 })
 
+test('the length of pretraining is where transformers looks for it, and else that of the model', () => {
+  const scaling = (model_type: string, fields: object): unknown =>
+    parse({ model_type, max_position_embeddings: 64, head_dim: 4, ...fields }).kinds[0].rope?.scaling
+  const yarn = { type: 'yarn', factor: 4 }
+  const long = { type: 'longrope', short_factor: [1, 1], long_factor: [2, 2] }
+  expect(scaling('qwen2', { rope_scaling: yarn })).toMatchObject({ originalPositions: 64 })
+  expect(scaling('qwen2', { rope_scaling: { ...yarn, original_max_position_embeddings: 16 } })).toMatchObject({
+    originalPositions: 16,
+  })
+  expect(scaling('phi3', { rope_scaling: { ...long, original_max_position_embeddings: 16 } })).toMatchObject({
+    originalPositions: 4096,
+  })
+  expect(scaling('phi3', { original_max_position_embeddings: 16, rope_scaling: long })).toMatchObject({
+    originalPositions: 16,
+  })
+})
+
 test.each<[string, object, string]>([
-  [
-    'phi3',
-    { head_dim: 4, rope_scaling: { type: 'longrope', short_factor: [1, 1], long_factor: [2, 2] } },
-    "rope type 'longrope' needs original_max_position_embeddings, found none",
-  ],
   [
     'phi3',
     { head_dim: 4, original_max_position_embeddings: 8, rope_scaling: { type: 'su', short_factor: [1] } },
     'expected 2 numbers as short_factor of longrope, found 1',
   ],
-  ['qwen2', { rope_scaling: { type: 'yarn', factor: 4 } }, "rope type 'yarn' needs original_max_position_embeddings"],
   [
     'qwen2',
     { rope_scaling: { type: 'dynamic', factor: 4 } },

@@ -8,6 +8,7 @@ const modelTypes: ReadonlyMap<unknown, string> = new Map([
   ['qwen2', 'qwen2'],
   ['qwen3', 'qwen3'],
   ['phi3', 'phi3'],
+  ['smollm3', 'smollm3'],
   ['gemma3', 'gemma3_text'],
 ])
 
@@ -63,13 +64,17 @@ interface Sizes {
 
 /** What only one architecture has, and what llama.cpp takes for granted in it (llama-model.cpp). */
 function ownSettings(file: GgufFile, architecture: string, sizes: Sizes): Record<string, unknown> {
-  if (architecture === 'llama') {
+  if (architecture === 'llama' || architecture === 'smollm3') {
     return { attention_bias: file.tensors.has('blk.0.attn_q.bias'), mlp_bias: file.tensors.has('blk.0.ffn_up.bias') }
   }
   if (architecture === 'phi3') {
     const window = file.metadata.get('phi3.attention.sliding_window')
     // Phi-4 says 0 where it has none.
-    return { partial_rotary_factor: sizes.rotaryDim / sizes.headDim, sliding_window: window === 0 ? null : window }
+    return {
+      partial_rotary_factor: sizes.rotaryDim / sizes.headDim,
+      sliding_window: window === 0 ? null : window,
+      original_max_position_embeddings: file.metadata.get('phi3.rope.scaling.original_context_length'),
+    }
   }
   if (architecture !== 'gemma3') return {}
   const isLargest = file.metadata.get('gemma3.block_count') === 62 // 27B
@@ -88,10 +93,39 @@ export function headCounts(file: GgufFile): { readonly query: number; readonly k
   return { query, key: count(file, `${architecture}.attention.head_count_kv`, query) }
 }
 
+/** Settings of a scaling that are read; any other would change the frequencies. */
+const scalingSettings = ['type', 'factor', 'original_context_length', 'finetuned', 'attn_factor']
+
 /** What a file states in words; divisors of the frequencies, as of llama3, are its tensor `rope_freqs.weight`. */
 function ropeScaling(file: GgufFile, architecture: string): Record<string, unknown> | null {
-  const type = file.metadata.get(`${architecture}.rope.scaling.type`) ?? 'none'
-  return type === 'none' ? null : { rope_type: type, factor: positive(file, `${architecture}.rope.scaling.factor`) }
+  const prefix = `${architecture}.rope.scaling.`
+  const own = [...file.metadata.keys()].filter((key) => key.startsWith(prefix))
+  const strange = own.find((key) => !scalingSettings.includes(key.slice(prefix.length)))
+  if (strange !== undefined) throw problem(file, `of '${prefix}' only ${scalingSettings.join(', ')}`, `'${strange}'`)
+  if (file.tensors.has(SHORT_FACTORS)) {
+    return {
+      rope_type: 'longrope',
+      short_factor: factorsOf(file, SHORT_FACTORS),
+      long_factor: factorsOf(file, LONG_FACTORS),
+      attention_factor: file.metadata.get(`${prefix}attn_factor`),
+    }
+  }
+  const type = file.metadata.get(`${prefix}type`) ?? 'none'
+  if (type === 'none') return null
+  const scaling = { rope_type: type, factor: positive(file, `${prefix}factor`) }
+  if (type !== 'yarn') return scaling
+  if (own.includes(`${prefix}attn_factor`)) throw problem(file, 'yarn without attn_factor', 'one')
+  return {
+    ...scaling,
+    original_max_position_embeddings: file.metadata.get(`${prefix}original_context_length`),
+  }
+}
+
+const SHORT_FACTORS = 'rope_factors_short.weight'
+const LONG_FACTORS = 'rope_factors_long.weight'
+
+function factorsOf(file: GgufFile, name: string): number[] {
+  return file.tensors.has(name) ? [...file.readFloat32(name)] : []
 }
 
 function count(file: GgufFile, key: string, fallback?: number): number {

@@ -50,16 +50,19 @@ const gemma: Readonly<Record<string, Module>> = {
   'blk.N.post_ffw_norm': { name: `${LAYER}post_feedforward_layernorm` },
 }
 
+const turned: Readonly<Record<string, Module>> = {
+  ...gated,
+  'blk.N.attn_q': { name: `${LAYER}self_attn.q_proj`, rotary: 'query' },
+  'blk.N.attn_k': { name: `${LAYER}self_attn.k_proj`, rotary: 'key' },
+}
+
+/** Tensors that are settings: the factors of longrope. */
+const settings: readonly string[] = ['rope_factors_short', 'rope_factors_long']
+
 /** Modules by `general.architecture` and their name in GGUF. Files of Mistral models say llama, too. */
 const architectures: ReadonlyMap<string, Readonly<Record<string, Module>>> = new Map([
-  [
-    'llama',
-    {
-      ...gated,
-      'blk.N.attn_q': { name: `${LAYER}self_attn.q_proj`, rotary: 'query' },
-      'blk.N.attn_k': { name: `${LAYER}self_attn.k_proj`, rotary: 'key' },
-    },
-  ],
+  ['llama', turned],
+  ['smollm3', turned],
   ['qwen2', gated],
   ['qwen3', { ...gated, ...headNorms }],
   [
@@ -104,6 +107,7 @@ export function namedTensors(file: GgufFile): ReadonlyMap<string, NamedTensor> {
   for (const [ggufName, tensor] of file.tensors) {
     const [, layer, path, kind] = /^(?:blk\.(0|[1-9]\d*)\.)?(\w+)\.(weight|bias)$/.exec(ggufName) ?? []
     const key = layer === undefined ? path : `blk.N.${path}`
+    if (settings.includes(key)) continue
     const module = Object.hasOwn(modules, key) ? modules[key] : undefined
     if (module === undefined) {
       throw new InputError({ file: file.path }, `tensors that a ${architecture} model has`, `'${ggufName}'`)

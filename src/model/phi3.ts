@@ -18,6 +18,8 @@ const fieldsOf = decoderFields.extend({
   rms_norm_eps: z.number().positive().default(1e-5),
   partial_rotary_factor: z.number().positive().max(1).default(1),
   sliding_window: positive.nullish(),
+  // transformers does not look for it beside the factors of longrope.
+  original_max_position_embeddings: positive.default(4096),
 })
 
 export const phi3: Family = {

@@ -46,7 +46,8 @@ interface Asked {
   readonly where: string
   /** @throws UserError where there is no such field. */
   need(name: 'factor' | 'low_freq_factor' | 'high_freq_factor'): number
-  original(): number
+  /** Positions of pretraining. */
+  readonly original: number
 }
 
 /** By the names of transformers; `su` was the first one of longrope. */
@@ -58,7 +59,7 @@ const parsers: Readonly<Record<string, (asked: Asked) => RopeScaling>> = {
     factor: need('factor'),
     lowFrequencyFactor: need('low_freq_factor'),
     highFrequencyFactor: need('high_freq_factor'),
-    originalPositions: original(),
+    originalPositions: original,
   }),
   yarn,
   longrope,
@@ -66,8 +67,7 @@ const parsers: Readonly<Record<string, (asked: Asked) => RopeScaling>> = {
 }
 
 /** YaRN (Peng et al. 2023). */
-function yarn({ fields, reach, original }: Asked): RopeScaling {
-  const originalPositions = original()
+function yarn({ fields, reach, original: originalPositions }: Asked): RopeScaling {
   const factor = fields.factor ?? reach.positions / originalPositions
   const { mscale, mscale_all_dim: all } = fields
   const spread = (scale: number): number => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1)
@@ -83,12 +83,11 @@ function yarn({ fields, reach, original }: Asked): RopeScaling {
 }
 
 /** LongRoPE (Ding et al. 2024), with its factors for the length of pretraining. */
-function longrope({ fields, reach, size, where, original }: Asked): RopeScaling {
+function longrope({ fields, reach, size, where, original: originalPositions }: Asked): RopeScaling {
   const { short_factor: factors = [], attention_factor: given } = fields
   if (factors.length !== size / 2) {
     throw new UserError(`${where}: expected ${size / 2} numbers as short_factor of longrope, found ${factors.length}`)
   }
-  const originalPositions = original()
   const factor = fields.factor ?? reach.positions / originalPositions
   const spread = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalPositions))
   return { kind: 'longrope', factors, originalPositions, attentionFactor: given ?? spread }
@@ -102,17 +101,17 @@ export function parseRopeScaling({ fields, reach, size }: ScalingSource, where: 
     const known = Object.keys(parsers).filter((name) => name !== 'su')
     throw new UserError(`${where}: rope type '${kind}' is not supported; supported are ${known.join(', ')}`)
   }
-  const demand = (name: string, value: number | null | undefined): number => {
-    if (typeof value === 'number') return value
-    throw new UserError(`${where}: rope type '${kind}' needs ${name}, found none`)
-  }
-  const original = reach.original ?? fields?.original_max_position_embeddings
   return parse({
     fields: fields ?? {},
     reach,
     size,
     where,
-    need: (name) => demand(name, fields?.[name]),
-    original: () => demand('original_max_position_embeddings', original),
+    need: (name) => {
+      const value = fields?.[name]
+      if (typeof value === 'number') return value
+      throw new UserError(`${where}: rope type '${kind}' needs ${name}, found none`)
+    },
+    // In this order, as transformers takes it.
+    original: reach.original ?? fields?.original_max_position_embeddings ?? reach.positions,
   })
 }
