@@ -62,7 +62,6 @@ const settings: readonly string[] = ['rope_factors_short', 'rope_factors_long']
 /** Modules by `general.architecture` and their name in GGUF. Files of Mistral models say llama, too. */
 const architectures: ReadonlyMap<string, Readonly<Record<string, Module>>> = new Map([
   ['llama', turned],
-  ['smollm3', turned],
   ['qwen2', gated],
   ['qwen3', { ...gated, ...headNorms }],
   [
@@ -77,6 +76,7 @@ const architectures: ReadonlyMap<string, Readonly<Record<string, Module>>> = new
       'blk.N.ffn_down': { name: `${LAYER}mlp.down_proj` },
     },
   ],
+  ['smollm3', turned],
   [
     'gemma3',
     Object.fromEntries(

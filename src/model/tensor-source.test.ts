@@ -238,7 +238,7 @@ function writeRenamed(from: string, to: string): void {
 }
 
 test.each([
-  ['llama', 'bloom', "expected a model of the architecture llama, qwen2, qwen3, phi3, gemma3, found 'bloom'"],
+  ['llama', 'bloom', "expected a model of the architecture llama, qwen2, qwen3, phi3, smollm3, gemma3, found 'bloom'"],
   [
     'blk.0.ffn_norm.weight',
     'blk.0.ffn_nope.weight',
