@@ -14,6 +14,7 @@ const configFields = z.looseObject({
   lora_dropout: z.number().min(0).max(1).default(0),
   use_rslora: z.boolean().nullish(),
   target_modules: z.union([z.string(), z.array(z.string())]).nullish(),
+  exclude_modules: z.union([z.string(), z.array(z.string())]).nullish(),
   layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
   rank_pattern: patternFields,
   alpha_pattern: patternFields,
@@ -31,6 +32,8 @@ export interface AdapterConfig {
   readonly isPartial: boolean
   /** The layers on which it may sit; undefined for all. */
   readonly layers: ReadonlySet<number> | undefined
+  /** Names of modules on which it may not sit. A pattern is not looked at: the tensors of the file say enough. */
+  readonly excluded: readonly string[]
   readonly ranks: ModuleValues
   readonly alphas: ModuleValues
 }
@@ -125,7 +128,8 @@ export function readAdapterConfig(path: string): AdapterConfig {
       // PEFT reads any other single string as a regular expression.
       targets: typeof targets === 'string' ? 'all-linear' : targets,
     },
-    isPartial: isPattern || layers !== undefined || !isEmpty(fields['exclude_modules']),
+    isPartial: isPattern || layers !== undefined || !isEmpty(fields.exclude_modules),
+    excluded: Array.isArray(fields.exclude_modules) ? fields.exclude_modules : [],
     layers: layers === undefined ? undefined : new Set([layers].flat()),
     ranks: moduleValues(fields.rank_pattern, 'rank_pattern', path),
     alphas: moduleValues(fields.alpha_pattern, 'alpha_pattern', path),

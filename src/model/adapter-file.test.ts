@@ -110,9 +110,16 @@ test.each([
   ['rank_pattern', { v_proj: 3 }, /a tensor '.*v_proj.lora_A.weight' \[3, 48\], found \[4, 48\]/],
   ['layers_to_transform', 0, /factors in layers_to_transform only, found 'model.layers.1.self_attn.q_proj'/],
   ['target_modules', ['q_proj', 'v_proj', 'o_proj'], /factors of model.layers.0.self_attn.o_proj, a target module/],
-  ['target_modules', ['q_proj', 'nose'], /no linear is called 'nose'/],
+  ['target_modules', ['q_proj'], /factors of target_modules only, found 'model.layers.0.self_attn.v_proj'/],
+  ['target_modules', ['nose'], /factors of target_modules only, found 'model.layers.0.self_attn.q_proj'/],
+  ['exclude_modules', ['v_proj'], /no factors of exclude_modules, found 'model.layers.0.self_attn.v_proj'/],
 ])('a file that is not as its %s says is refused', (name, value, says) => {
   expect(() => loadAdapter(changed({ [name]: value }), config)).toThrow(says)
+})
+
+test('targets that this model has not are passed over, as lists for several families have them', () => {
+  const { settings } = loadAdapter(changed({ target_modules: ['q_proj', 'v_proj', 'qkv_proj', 'nose'] }), config)
+  expect(settings.targets).toEqual(['q_proj', 'v_proj'])
 })
 
 test('a rank larger than any weight is refused before the others are filled up to it', () => {

@@ -6,7 +6,7 @@ import { showShape } from '../engine/dims.ts'
 import { type AdapterConfig, readAdapterConfig, valueFor } from './adapter-config.ts'
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
-import { type Adapter, FACTOR_A, FACTOR_B, type LoraSettings, loraScale, targetModules } from './lora.ts'
+import { type Adapter, FACTOR_A, FACTOR_B, isNamed, type LoraSettings, loraScale } from './lora.ts'
 import { openSafetensors, type SafetensorsFile } from './safetensors.ts'
 import { safetensorsParts } from './safetensors-write.ts'
 import { type LayerTensors, layerName, type WeightTensor } from './weights.ts'
@@ -93,20 +93,32 @@ function filled(data: Float32Array, length: number): Float32Array {
   return longer
 }
 
-/** @throws InputError where the file has not the factors that its configuration names. */
+/** Why a module that the file has factors for should have none; undefined where it may. */
+function flawOf(layer: number, module: string, { settings, layers, excluded }: AdapterConfig): string | undefined {
+  const path = layerName(layer, module)
+  const { targets } = settings
+  if (layers?.has(layer) === false) return 'factors in layers_to_transform only'
+  if (excluded.some((name) => isNamed(path, name))) return 'no factors of exclude_modules'
+  const isWanted = typeof targets === 'string' || targets.some((name) => isNamed(path, name))
+  return isWanted ? undefined : 'factors of target_modules only'
+}
+
+/** @throws InputError where the file has other factors than its configuration names: PEFT would leave them out. */
 function checkTargets(file: SafetensorsFile, config: ModelConfig, stored: string[][], told: AdapterConfig): void {
-  const { settings, isPartial, layers } = told
-  const strange = stored.findIndex((modules, layer) => modules.length > 0 && layers?.has(layer) === false)
-  if (strange >= 0) {
-    const name = layerName(strange, stored[strange][0])
-    throw new InputError({ file: file.path }, 'factors in layers_to_transform only', `'${name}'`)
-  }
-  const wanted = isPartial || typeof settings.targets === 'string' ? stored : targetModules(config, settings.targets)
   if (stored.every((modules) => modules.length === 0)) {
     throw new InputError({ file: file.path }, `factors of linears of this ${config.family} model`, 'none')
   }
-  wanted.forEach((modules, layer) => {
-    const missing = modules.find((module) => !stored[layer].includes(module))
+  const { targets } = told.settings
+  const modules = [...families[config.family].linears(config).keys()]
+  stored.forEach((own, layer) => {
+    for (const module of own) {
+      const flaw = flawOf(layer, module, told)
+      if (flaw !== undefined) throw new InputError({ file: file.path }, flaw, `'${layerName(layer, module)}'`)
+    }
+    if (told.isPartial || typeof targets === 'string') return
+    const missing = modules.find(
+      (module) => !own.includes(module) && targets.some((name) => isNamed(layerName(layer, module), name)),
+    )
     if (missing === undefined) return
     throw new InputError({ file: file.path }, `factors of ${layerName(layer, missing)}, a target module`, 'none')
   })
@@ -124,7 +136,11 @@ export function loadAdapter(folder: string, config: ModelConfig): Adapter {
     const stored = storedModules(file, config)
     checkTargets(file, config, stored, told)
     const paths = stored.flatMap((modules, layer) => modules.map((module) => layerName(layer, module)))
-    const settings = told.isPartial ? { ...told.settings, targets: paths } : told.settings
+    const { targets } = told.settings
+    // A list may hold names that this model has not, as lists for several families do.
+    const met = (name: string): boolean => paths.some((path) => isNamed(path, name))
+    const named = typeof targets === 'string' ? targets : targets.filter(met)
+    const settings = { ...told.settings, targets: told.isPartial ? paths : named }
     const sizes = [...families[config.family].linears(config).values()]
     const most = Math.max(...sizes.map(({ inputs, outputs }) => Math.min(inputs, outputs)))
     return levelled({ settings, layers }, told, most)

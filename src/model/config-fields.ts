@@ -102,9 +102,14 @@ export function statedReach(fields: DecoderFields): RopeReach {
   return { positions: fields.max_position_embeddings, original: fields.original_max_position_embeddings }
 }
 
+/** What is said of rotary positions. The older name outweighs the newer one where both stand there, as in transformers. */
+export function statedRope({ rope_scaling: scaling, rope_parameters: parameters }: DecoderFields): RopeFields {
+  return (scaling && Object.keys(scaling).length > 0 ? scaling : parameters) ?? {}
+}
+
 /** The rotary positions of a model whose layers share them. `part` of each head is turned where nothing else is said. */
 export function commonRope(fields: DecoderFields, headSize: number, where: string, part = 1): Rope {
-  const own = fields.rope_parameters ?? fields.rope_scaling
+  const own = statedRope(fields)
   return readRope({ fields: own, theta: fields.rope_theta ?? 10000, reach: statedReach(fields), headSize, part }, where)
 }
 

@@ -95,6 +95,41 @@ test('Phi turns the part of a head that its configuration names in either place,
   )
 })
 
+test('Mistral sees 4,096 tokens where nothing is said, all with null, and by layer where layers have types', () => {
+  const windows = (fields: object): readonly (number | null)[] => {
+    const { kinds, kindOf } = parse({ model_type: 'mistral', num_hidden_layers: 2, ...fields })
+    return kindOf.map((kind) => kinds[kind].window)
+  }
+  expect(windows({})).toEqual([4096, 4096])
+  expect(windows({ sliding_window: null })).toEqual([null, null])
+  expect(windows({ sliding_window: 5 })).toEqual([5, 5])
+  const layer_types = ['sliding_attention', 'full_attention']
+  expect(windows({ sliding_window: 5, layer_types })).toEqual([5, null])
+})
+
+test('rope_scaling outweighs rope_parameters, as in transformers', () => {
+  const scaling = (model_type: string, fields: object, layer = 0): unknown => {
+    const { kinds, kindOf } = parse({ model_type, head_dim: 4, num_hidden_layers: 6, ...fields })
+    return kinds[kindOf[layer]].rope?.scaling
+  }
+  const linear = { rope_type: 'linear', factor: 4 }
+  const plain = { rope_type: 'default', rope_theta: 5 }
+  expect(scaling('llama', { rope_parameters: plain, rope_scaling: linear })).toEqual({ kind: 'linear', factor: 4 })
+  expect(scaling('llama', { rope_parameters: linear, rope_scaling: {} })).toEqual({ kind: 'linear', factor: 4 })
+  const both = { rope_parameters: { full_attention: plain, sliding_attention: plain }, rope_scaling: linear }
+  expect(scaling('gemma3_text', both, 5)).toEqual({ kind: 'linear', factor: 4 })
+  expect(scaling('gemma3_text', both, 0)).toEqual({ kind: 'none' })
+})
+
+test('Phi-3 calls longrope also su and yarn, and knows no other', () => {
+  const scaled = (rope_scaling: object) => parse({ model_type: 'phi3', head_dim: 4, rope_scaling })
+  for (const type of ['longrope', 'su', 'yarn']) {
+    const { kinds } = scaled({ type, short_factor: [1, 2], long_factor: [3, 4] })
+    expect(kinds[0].rope?.scaling).toMatchObject({ kind: 'longrope', factors: [1, 2] })
+  }
+  expect(() => scaled({ type: 'linear', factor: 2 })).toThrow('the rope type "linear" is not supported')
+})
+
 test('the length of pretraining is where transformers looks for it, and else that of the model', () => {
   const scaling = (model_type: string, fields: object): unknown =>
     parse({ model_type, max_position_embeddings: 64, head_dim: 4, ...fields }).kinds[0].rope?.scaling

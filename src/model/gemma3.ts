@@ -56,8 +56,9 @@ export const gemma3: Family = {
     const config = decoderConfig({ ...fields, rope_parameters: null }, where)
     const ropeOf = (own: RopeFields | null | undefined, theta: number) =>
       readRope({ fields: own, theta, reach: statedReach(fields), headSize: config.headSize, part: 1 }, where)
+    const full = { ...(fields.rope_parameters?.[FULL] ?? { rope_type: 'default' }), ...fields.rope_scaling }
     const ropes = {
-      full: ropeOf(fields.rope_parameters?.[FULL] ?? fields.rope_scaling, fields.rope_theta),
+      full: ropeOf(full, fields.rope_theta),
       sliding: ropeOf(fields.rope_parameters?.[SLIDING], fields.rope_local_base_freq),
     }
     const types =

@@ -28,6 +28,11 @@ export function loraScale({ alpha, rank, rslora }: LoraSettings): number {
   return alpha / (rslora ? Math.sqrt(rank) : rank)
 }
 
+/** Whether a name stands for the module at a path: whole, or as its last parts. */
+export function isNamed(path: string, name: string): boolean {
+  return path === name || path.endsWith(`.${name}`)
+}
+
 /**
  * The modules of each layer on which an adapter sits.
  * @throws UserError naming a target that no module has.
@@ -39,7 +44,7 @@ export function targetModules(config: ModelConfig, targets: LoraSettings['target
   const layers = Array.from({ length: config.layers }, (_, layer) =>
     modules.filter((module) => {
       const path = layerName(layer, module)
-      const hits = wanted.filter((target) => path === target || path.endsWith(`.${target}`))
+      const hits = wanted.filter((target) => isNamed(path, target))
       for (const target of hits) met.add(target)
       return hits.length > 0
     }),

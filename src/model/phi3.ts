@@ -4,12 +4,14 @@ import { add, mul, reshape, silu, slice } from '../engine/ops.ts'
 import type { Value } from '../engine/value.ts'
 import {
   commonRope,
+  type DecoderFields,
   decoderConfig,
   decoderFields,
   expectValue,
   layerKinds,
   positive,
   readFields,
+  statedRope,
 } from './config-fields.ts'
 import type { Family } from './layer.ts'
 import { llama } from './llama.ts'
@@ -22,13 +24,21 @@ const fieldsOf = decoderFields.extend({
   original_max_position_embeddings: positive.default(4096),
 })
 
+/** The fields with longrope under that name: the first Phi-3 models called it su and yarn. Others have no meaning here. */
+function renamed(fields: DecoderFields, where: string): DecoderFields {
+  const stated = statedRope(fields)
+  const type = stated.rope_type ?? stated.type ?? 'default'
+  expectValue(type, ['default', 'longrope', 'su', 'yarn'], 'the rope type', where)
+  return { ...fields, rope_scaling: { ...stated, rope_type: type === 'default' ? type : 'longrope' } }
+}
+
 export const phi3: Family = {
   ...llama,
   parse: (json, where) => {
     const fields = readFields(fieldsOf, json, where)
     expectValue(fields.hidden_act, ['silu'], 'hidden_act', where)
     const config = decoderConfig(fields, where)
-    const rope = commonRope(fields, config.headSize, where, fields.partial_rotary_factor)
+    const rope = commonRope(renamed(fields, where), config.headSize, where, fields.partial_rotary_factor)
     return { ...config, ...layerKinds(config.layers, () => ({ window: fields.sliding_window ?? null, rope })) }
   },
   linears: ({ hiddenSize: hidden, intermediateSize: middle, headSize, heads, keyValueHeads }) => {

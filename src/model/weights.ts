@@ -83,6 +83,22 @@ function isIdle(name: string, config: ModelConfig): boolean {
   return name.endsWith('.rotary_emb.inv_freq') || (name === HEAD && config.tiedHead)
 }
 
+/** @throws InputError where a file brings a head of its own, though its model has none but the embedding. */
+export function checkTie(source: TensorSource, { tiedHead }: ModelConfig): void {
+  if (!tiedHead || !source.names.has(HEAD) || !source.names.has(EMBEDDING)) return
+  if (Buffer.compare(bytesOf(source.readKept(HEAD)), bytesOf(source.readKept(EMBEDDING))) === 0) return
+  throw new InputError(
+    { file: source.path },
+    `'${HEAD}' to be the embedding, as tie_word_embeddings says`,
+    'another head: write "tie_word_embeddings": false into config.json',
+  )
+}
+
+function bytesOf(tensor: KeptTensor): Uint8Array {
+  const { buffer, byteOffset, byteLength } = 'data' in tensor ? tensor.data : tensor.packed
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
 /**
  * Reads the weights of a model, each tensor in its turn.
  * @throws InputError naming a tensor that is missing, of another shape, or not part of the architecture.
@@ -100,6 +116,7 @@ export function loadWeights<T extends KeptTensor>(
       throw new InputError({ file: source.path }, `tensors of a ${config.family} model only`, `'${name}'`)
     }
   }
+  checkTie(source, config)
   const check = (name: string): readonly number[] => {
     const shape = shapes.get(name) ?? []
     if (!source.names.has(name)) {

@@ -5,7 +5,7 @@ import { InputError, UserError } from '../base/errors.ts'
 import { showShape } from '../engine/dims.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { TensorSource } from '../model/tensor-source.ts'
-import { HEAD } from '../model/weights.ts'
+import { checkTie, HEAD } from '../model/weights.ts'
 import type { MergeSettings } from './adapter-settings.ts'
 
 /** @throws UserError for a folder that holds something, unless it is a merged model that may be replaced. */
@@ -46,6 +46,7 @@ export function checkTensors(
       throw new InputError({ file: source.path }, `a tensor '${name}' ${showShape(shape)}`, found)
     }
   }
+  checkTie(source, config)
   const frequencies = 'rope_freqs.weight'
   if (
     source.names.has(frequencies) &&
