@@ -136,6 +136,18 @@ class StepTrainer(DPOTrainer):
         tell(self, "evaluation-end", update=self.state.global_step, metrics=metrics, problems=by_problem, seconds=seconds)
         return metrics
 
+    def _load_optimizer_and_scheduler(self, checkpoint):
+        """Moments and the place in the schedule are the checkpoint's; settings are those of now (`--resume_changed`)."""
+        groups, rates = self.optimizer.param_groups, self.lr_scheduler.base_lrs
+        now = [{name: group[name] for name in ("weight_decay", "betas", "eps", "initial_lr")} for group in groups]
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        self.lr_scheduler.base_lrs = rates
+        for group, own, rate, at in zip(self.optimizer.param_groups, now, rates, self.lr_scheduler.lr_lambdas, strict=True):
+            group.update(own, lr=rate * at(self.lr_scheduler.last_epoch))
+        self.lr_scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
     def _save_checkpoint(self, model, trial):
         Trainer._save_checkpoint(self, model, trial)  # TRL's would write a card of its own into the run's folder
         self.accelerator.wait_for_everyone()

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 from conftest import UPDATES, Command, Run
 
 TOLERANCE = 1e-3
@@ -60,6 +61,9 @@ def test_one_process(command: Command, node: Run):
     assert_same(one, node)
     assert (one.folder / "README.md").read_text().startswith("---")
     assert json.loads((one.folder / "trainer_state.json").read_text())["global_step"] == UPDATES
+    other = command.start(*command.words("one"), "--resume_from_checkpoint")
+    assert "checkpoint-10 is of --engine torch: resume it with --engine torch" in other.communicate(timeout=60)[0]
+    assert other.returncode == 1
 
 
 def test_two_processes_of_gloo(command: Command, node: Run):
@@ -179,6 +183,48 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_its_adapter_scores(command
         "score", "--base_model", words[2], "--adapter", "killed", "--dataset_path", "pairs.jsonl", "--threads", "1"
     )
     assert len(scores.splitlines()) == 50
+
+
+def test_a_run_that_is_killed_while_it_saves_for_the_first_time_begins_anew(command: Command, node: Run):
+    words = [*command.words("early"), "--engine", "torch"]
+    process = command.start(*words)
+    saved = command.folder / "early" / "stepdpo" / "torch" / "saved" / "checkpoint-4"
+    while not saved.exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.communicate(timeout=60)
+    command.run(*words, "--resume_from_checkpoint")
+    assert_same(Run(command.folder / "early"), node)
+
+
+def test_a_run_that_goes_on_with_other_settings_heeds_them_as_our_engine_does(command: Command):
+    changed = ["--resume_changed", "--learning_rate", "1e-3", "--weight_decay", "0.3", "--adam_beta2", "0.9", "--max_steps", "12"]
+    runs = {}
+    for engine in ("node", "torch"):
+        words = [*command.words(f"changed-{engine}"), "--engine", engine]
+        command.run(*words)
+        resume = ["--resume_from_checkpoint", f"changed-{engine}/checkpoint-8"]
+        command.run(*words, *resume, *changed)
+        runs[engine] = Run(command.folder / f"changed-{engine}")
+    for name, tolerance in (("learning_rate", 1e-9), ("loss", TOLERANCE), ("grad_norm", 0.1)):
+        there, here = (runs[engine].metrics("train", name) for engine in ("torch", "node"))
+        assert list(there) == list(range(1, 13))
+        assert all(abs(there[update] - here[update]) <= tolerance for update in here), name
+
+
+def test_a_run_of_which_every_process_is_asked_to_stop_has_saved_and_says_so(command: Command):
+    words = [*command.words("asked"), "--engine", "torch", "--torch_launcher", "torchrun", "--nproc_per_node", "2", "--save_strategy", "no"]
+    process = command.start(*words)
+    for line in process.stdout:
+        if line.startswith("step=2/"):
+            own = psutil.Process(process.pid)
+            for one in [own, *own.children(recursive=True)]:
+                one.terminate()
+            break
+    said = process.stdout.read()
+    assert process.wait(timeout=60) == 130, said
+    assert "checkpoint-" in said
 
 
 def test_a_run_that_is_asked_to_stop_saves_and_ends(command: Command, node: Run):

@@ -78,21 +78,31 @@ export function writeDurably(path: string, content: Bytes | Iterable<Bytes>, fs:
 
 /**
  * Makes the folder `path` appear whole or not at all: `fill` writes into a temporary folder beside it, which is then
- * synced and renamed. A folder that stands at `path` is moved away first, moved back on an error, and removed at the
- * end. A death between the two renames leaves neither.
+ * synced and placed.
  */
 export function writeFolderDurably(path: string, fill: (folder: string) => void, fs: FileSystem = nodeFs): void {
   const temporary = temporaryName(path)
-  let trash: string | undefined
   try {
     fs.mkdirSync(temporary)
     fill(temporary)
     syncFolder(temporary, fs)
-    trash = moveAway(path, fs)
-    fs.renameSync(temporary, path)
+    placeFolderDurably(temporary, path, fs)
+  } catch (error) {
+    fs.rmSync(temporary, { recursive: true, force: true })
+    throw error
+  }
+}
+
+/**
+ * Gives a folder whose content is durable the name `path`, on the same file system. A folder that stands at `path` is
+ * moved away first, moved back on an error, and removed at the end. A death between the two renames leaves neither.
+ */
+export function placeFolderDurably(folder: string, path: string, fs: FileSystem = nodeFs): void {
+  const trash = moveAway(path, fs)
+  try {
+    fs.renameSync(folder, path)
   } catch (error) {
     if (trash !== undefined) fs.renameSync(trash, path)
-    fs.rmSync(temporary, { recursive: true, force: true })
     throw error
   }
   syncFolder(dirname(path), fs)

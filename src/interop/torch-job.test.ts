@@ -47,7 +47,6 @@ const order = { batchSize: 2, accumulation: 2, shuffle: true, seed: 7 }
 
 const jobOf = (more: Partial<TorchJob> = {}): TorchJob => ({
   baseModel: model,
-  output: folder,
   resume: undefined,
   adapter: createAdapter(config, lora, 3),
   train: groups,

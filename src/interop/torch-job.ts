@@ -15,8 +15,6 @@ const VERSION = 1
 /** What a job is made of. */
 export interface TorchJob {
   readonly baseModel: string
-  /** The folder of the run, where checkpoints go. */
-  readonly output: string
   /** A checkpoint to go on from. */
   readonly resume: string | undefined
   /** What learning begins with. */
@@ -43,6 +41,8 @@ export interface JobFolder {
   readonly stop: string
   /** With `-UPDATE` behind it, the file that lets Python go on when the checkpoint after that update is taken over. */
   readonly taken: string
+  /** Where Python leaves its checkpoints, until they are taken over. */
+  readonly saved: string
   /** The adapter of a job that came to its end. */
   readonly trained: string
 }
@@ -94,7 +94,7 @@ function jobFields(job: TorchJob, folder: JobFolder) {
   return {
     version: VERSION,
     base_model: resolve(job.baseModel),
-    output_dir: resolve(job.output),
+    output_dir: folder.saved,
     resume: job.resume === undefined ? null : resolve(job.resume),
     events: folder.events,
     stop: folder.stop,
@@ -139,6 +139,7 @@ export function writeTorchJob(path: string, job: TorchJob): JobFolder {
     events: own(`events-${process.pid}.jsonl`),
     stop: own('stop'),
     taken: own('taken'),
+    saved: own('saved'),
     trained: own('trained'),
   }
   writeDurably(folder.events, '')

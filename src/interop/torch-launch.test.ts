@@ -77,6 +77,7 @@ async function runScript(name: string, script: string, signal = new AbortControl
     events: path('events'),
     stop: path('stop'),
     taken: path('taken'),
+    saved: path('saved'),
     trained: path('trained'),
   }
   const events: TorchEvent[] = []

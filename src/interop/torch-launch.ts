@@ -67,7 +67,14 @@ export function otherMachines(launch: Launch, folder: string): string | undefine
 function withPackage(environment: Environment): Record<string, string | undefined> {
   const path = environment['PYTHONPATH']
   const both = path === undefined || path === '' ? PACKAGE : `${PACKAGE}:${path}`
-  return { ...environment, PYTHONPATH: both, PYTHONUNBUFFERED: '1', TOKENIZERS_PARALLELISM: 'false' }
+  // Safe: without the working folder, where a file may have the name of a package.
+  return {
+    ...environment,
+    PYTHONPATH: both,
+    PYTHONUNBUFFERED: '1',
+    PYTHONSAFEPATH: '1',
+    TOKENIZERS_PARALLELISM: 'false',
+  }
 }
 
 const checkFields = z.object({
@@ -216,6 +223,7 @@ export async function* runTorchJob(launch: Launch, folder: JobFolder, place: Pla
   })
   closeSync(log)
   let code: number | string | undefined
+  let hasStopped = false
   child.on('error', (error) => {
     code = error.message
   })
@@ -233,7 +241,9 @@ export async function* runTorchJob(launch: Launch, folder: JobFolder, place: Pla
       yield event
       // Who asks for the next event has taken this one over. Until then Python waits: it writes no other checkpoint
       // beside one that is being sealed while older and later ones are removed.
-      if (event.type === 'checkpoint-written') writeFileSync(`${folder.taken}-${event.update}`, '')
+      if (event.type !== 'checkpoint-written') continue
+      writeFileSync(`${folder.taken}-${event.update}`, '')
+      hasStopped = place.signal.aborted
     }
   }
   try {
@@ -248,6 +258,7 @@ export async function* runTorchJob(launch: Launch, folder: JobFolder, place: Pla
     place.signal.removeEventListener('abort', stop)
     kill()
   }
-  if (code !== 0)
+  // A launcher that was told to stop, too, ends with an error even where its processes have saved.
+  if (code !== 0 && !hasStopped)
     throw new UserError(`the torch engine ended with ${code}: ${tailOf(place.log, start)}; see ${place.log}`)
 }

@@ -1,16 +1,17 @@
 /** @file Training by PyTorch: the same data, updates and run folder, with TRL for our engine. */
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { messageOf, UserError } from '../base/errors.ts'
 import type { RunEvent } from '../data/events.ts'
 import { watchAlarms } from '../eval/alarms.ts'
 import { estimateByProblem } from '../eval/preference.ts'
 import { hubTitle } from '../interop/hub-name.ts'
-import { type TorchJob, writeTorchJob } from '../interop/torch-job.ts'
-import { checkPython, type Launch, otherMachines, runTorchJob, type TorchEvent } from '../interop/torch-launch.ts'
+import { type JobFolder, type TorchJob, writeTorchJob } from '../interop/torch-job.ts'
+import { checkPython, type Launch, otherMachines, type Place, runTorchJob } from '../interop/torch-launch.ts'
 import { adapterFiles, loadAdapter } from '../model/adapter-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { loadConfig } from '../model/load.ts'
 import { standingOf } from '../train/best.ts'
-import { pruneCheckpoints, sealCheckpoint } from '../train/checkpoint.ts'
+import { checkpointPath, pruneCheckpoints, takeCheckpoint } from '../train/checkpoint.ts'
 import { isEvaluation } from '../train/log.ts'
 import { notFiniteAt } from '../train/loop.ts'
 import { NO_REWARDS } from '../train/reward-loss.ts'
@@ -18,6 +19,7 @@ import type { RunFacts, TrainState } from '../train/state.ts'
 import { resumeTorchState, TORCH_STATE, writeTorchState } from '../train/torch-state.ts'
 import { NO_TRENDS } from '../train/trends.ts'
 import { modelFingerprint } from './fingerprint.ts'
+import { refuseTooLong } from './fit.ts'
 import { type TorchSettings, TRL_LOSSES } from './torch-settings.ts'
 import { withAlarms } from './train-alarms.ts'
 import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
@@ -42,10 +44,27 @@ function launchOf(settings: TorchSettings, { environment }: World): Launch {
 
 /**
  * Looks whether the engine that is to train can be started, before anything is sampled and judged for it.
- * @throws UserError where Python lacks something.
+ * @throws UserError where Python lacks something, or cannot load the model.
  */
-export async function tryTorch(settings: TorchSettings, world: World): Promise<void> {
-  if (settings.engine === 'torch') await checkPython(launchOf(settings, world), world.environment)
+export async function tryTorch(settings: TorchSettings & BaseModel, world: World): Promise<void> {
+  if (settings.engine !== 'torch') return
+  refuseOtherFiles(settings)
+  await checkPython(launchOf(settings, world), world.environment)
+}
+
+interface BaseModel {
+  readonly base_model: string
+}
+
+/** @throws UserError for a model that PyTorch does not load, such as a GGUF file. */
+function refuseOtherFiles({ base_model: base }: BaseModel): void {
+  if (!existsSync(base)) return // said elsewhere, in other words
+  const names = statSync(base).isDirectory() ? readdirSync(base) : []
+  if (names.includes('config.json') && names.some((name) => name.endsWith('.safetensors'))) return
+  throw new UserError(
+    `--engine torch: ${base}: expected a folder with config.json and safetensors, which PyTorch loads: ` +
+      'name such a folder, or say --engine node',
+  )
 }
 
 /** How many processes there are, unless a file of accelerate's says that. */
@@ -61,6 +80,9 @@ function startedBy({ launcher, processes, nodes, accelerateConfig }: Launch): st
 export async function* runTorch(run: Run): AsyncGenerator<RunEvent> {
   const { settings, folder, begin, world } = run
   const launch = launchOf(settings, world)
+  refuseOtherFiles(settings)
+  const { config } = loadConfig(settings.base_model)
+  refuseTooLong(settings, config)
   const versions = await checkPython(launch, world.environment)
   yield {
     type: 'run-begin',
@@ -73,7 +95,6 @@ export async function* runTorch(run: Run): AsyncGenerator<RunEvent> {
   }
   yield* run.early
   const text = yield* loadTrainText(settings)
-  const { config } = loadConfig(settings.base_model)
   const encoding = encodingOf(settings, text, new Date(begin.started))
   const data = yield* encodeTrainText(text, encoding, settings, config.vocabularySize)
   const plan = planRun(settings, data.train)
@@ -98,9 +119,10 @@ async function* trainJob(run: Run, launch: Launch, lesson: Lesson): AsyncGenerat
   const started = world.seconds()
   const watch = watchAlarms()
   const place = { environment: world.environment, signal: world.signal, log: folder.own('run.log') }
-  const saved = yield* withAlarms(follow(run, runTorchJob(launch, job, place), state, facts), state.log, watch)
+  const saved = yield* withAlarms(follow(run, { job, launch, place }, state, facts), state.log, watch)
   if (state.update < facts.updates) {
-    if (!world.signal.aborted)
+    // Slurm and systemd may ask Python alone to stop, which saves then.
+    if (!world.signal.aborted && saved !== checkpointPath(folder.path, state.update))
       throw new UserError(`the torch engine ended after ${state.update} of ${facts.updates} updates`)
     yield { type: 'run-interrupted', update: state.update, folder: saved }
     return
@@ -123,12 +145,11 @@ function stateOf({ settings, checkpoint }: Run, { identity }: RunFacts): TrainSt
   }
 }
 
-function jobOf({ settings, folder, checkpoint }: Run, { plan, data, config }: Lesson): TorchJob {
+function jobOf({ settings, checkpoint }: Run, { plan, data, config }: Lesson): TorchJob {
   const adapter = makeAdapter(settings, config)
   if (adapter === undefined) throw new Error('engine torch trains adapters only')
   return {
     baseModel: settings.base_model,
-    output: folder.path,
     resume: checkpoint?.path,
     adapter,
     train: data.train,
@@ -145,17 +166,23 @@ function jobOf({ settings, folder, checkpoint }: Run, { plan, data, config }: Le
   }
 }
 
-/** Tells what Python tells in the words of a run, and keeps its state. @returns the newest checkpoint, or nothing. */
+interface Work {
+  readonly job: JobFolder
+  readonly launch: Launch
+  readonly place: Place
+}
+
+/** Runs the job, tells what Python tells in the words of a run, and keeps its state. @returns the newest checkpoint, or nothing. */
 async function* follow(
   run: Run,
-  told: AsyncGenerator<TorchEvent>,
+  { job, launch, place }: Work,
   state: TrainState,
   facts: RunFacts,
 ): AsyncGenerator<RunEvent, string> {
   const { updates, updatesPerEpoch } = facts
   const evaluated: number[] = state.log.filter((entry) => isEvaluation(entry)).map(({ step }) => step)
   let saved = ''
-  for await (const event of told) {
+  for await (const event of runTorchJob(launch, job, place)) {
     switch (event.type) {
       case 'waiting':
         yield { type: 'warning', message: event.message }
@@ -187,7 +214,7 @@ async function* follow(
       case 'not-finite':
         throw notFiniteAt(event.update, `${event.metric} is not finite`)
       case 'checkpoint-written':
-        saved = save(run, state, facts)
+        saved = save(run, job, state, facts)
         yield { type: 'checkpoint-saved', update: state.update, folder: saved, best: isBest(state, facts) }
     }
   }
@@ -199,12 +226,12 @@ function isBest({ update, log }: TrainState, { best }: RunFacts): boolean {
 }
 
 /** Takes over the checkpoint that Python has written after the state's update. */
-function save({ settings, folder, recorder }: Run, state: TrainState, facts: RunFacts): string {
+function save({ settings, folder, recorder }: Run, job: JobFolder, state: TrainState, facts: RunFacts): string {
   const { update, tokens, log } = state
   try {
     recorder.sync()
     const own = writeTorchState({ begin: facts.begin, identity: facts.identity, tokens, log })
-    const written = sealCheckpoint(folder.path, update, [TORCH_STATE, own])
+    const written = takeCheckpoint(job.saved, folder.path, update, [TORCH_STATE, own])
     pruneCheckpoints(folder.path, written, { limit: settings.save_total_limit, kept: undefined })
     return written.path
   } catch (error) {

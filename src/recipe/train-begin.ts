@@ -5,7 +5,7 @@ import { random } from '../base/random.ts'
 import { loadConfig } from '../model/load.ts'
 import type { CheckpointFolder } from '../train/checkpoint.ts'
 import { readBegin } from '../train/state.ts'
-import { readTorchState } from '../train/torch-state.ts'
+import { isOfTorch, readTorchState } from '../train/torch-state.ts'
 import { chooseWays } from './choose-ways.ts'
 import type { TrainSettings } from './config.ts'
 import { type DeviceName, devices } from './device-settings.ts'
@@ -39,6 +39,9 @@ function nameRun(now: Date): string {
 /** @throws UserError for a checkpoint that no version of ours has made. */
 export function beginOf(settings: TrainSettings, checkpoint: CheckpointFolder | undefined, now: Date): Begin {
   if (checkpoint !== undefined) {
+    if (settings.engine === 'node' && isOfTorch(checkpoint.path)) {
+      throw new UserError(`${checkpoint.path} is of --engine torch: resume it with --engine torch`)
+    }
     const known = beginFields.safeParse(
       settings.engine === 'torch' ? readTorchState(checkpoint.path).begin : readBegin(checkpoint.path),
     )

@@ -25,7 +25,7 @@ import {
   MANIFEST,
   newestWhole,
   pruneCheckpoints,
-  sealCheckpoint,
+  takeCheckpoint,
   writeCheckpoint,
 } from './checkpoint.ts'
 
@@ -350,30 +350,41 @@ describe('pruning', () => {
 
 describe('what another program has written', () => {
   const [weights, , state] = NAMES
-  function writeForeign(output: string, update: number): string {
-    const path = checkpointPath(output, update)
+  function writeForeign(written: string, update: number): string {
+    const path = checkpointPath(written, update)
     mkdirSync(path)
     for (const name of [weights, 'optimizer.pt', state]) writeFileSync(join(path, name), `${name} ${update}`)
     return path
   }
 
-  test('counts as damaged until it is sealed, and again where a file of it changes', () => {
-    const output = freshFolder()
-    const path = writeForeign(output, 4)
-    expect(damageOf({ path, update: 4 })).toContain(MANIFEST)
-    const sealed = sealCheckpoint(output, 4, ['stepdpo.json', '{}'])
-    expect(sealed).toEqual({ path, update: 4 })
-    expect(damageOf(sealed)).toBeUndefined()
+  test('is no checkpoint until it is taken over, is whole then, and damaged where a file of it changes', () => {
+    const [written, output] = [freshFolder(), freshFolder()]
+    const from = writeForeign(written, 4)
+    expect(listCheckpoints(output)).toEqual([])
+    const taken = takeCheckpoint(written, output, 4, ['stepdpo.json', '{}'])
+    const path = checkpointPath(output, 4)
+    expect(taken).toEqual({ path, update: 4 })
+    expect(existsSync(from)).toBe(false)
+    expect(damageOf(taken)).toBeUndefined()
     expect(readFileSync(join(path, 'stepdpo.json'), 'utf8')).toBe('{}')
     appendFileSync(join(path, 'optimizer.pt'), 'x')
-    expect(damageOf(sealed)).toContain('optimizer.pt')
+    expect(damageOf(taken)).toContain('optimizer.pt')
+  })
+
+  test('takes the place of the checkpoint that a run which went back has left there', () => {
+    const [written, output] = [freshFolder(), freshFolder()]
+    for (const begin of ['1', '2']) {
+      writeForeign(written, 4)
+      takeCheckpoint(written, output, 4, ['stepdpo.json', begin])
+    }
+    expect(readFileSync(join(checkpointPath(output, 4), 'stepdpo.json'), 'utf8')).toBe('2')
+    expect(readdirSync(output)).toEqual(['checkpoint-4'])
   })
 
   test('is refused where it holds a folder, whose files nobody would verify', () => {
-    const output = freshFolder()
-    const path = writeForeign(output, 4)
-    mkdirSync(join(path, 'optimizer_0'))
-    expect(() => sealCheckpoint(output, 4, ['stepdpo.json', '{}'])).toThrow(/optimizer_0 is not a file/)
-    expect(damageOf({ path, update: 4 })).toBeDefined()
+    const [written, output] = [freshFolder(), freshFolder()]
+    mkdirSync(join(writeForeign(written, 4), 'optimizer_0'))
+    expect(() => takeCheckpoint(written, output, 4, ['stepdpo.json', '{}'])).toThrow(/optimizer_0 is not a file/)
+    expect(listCheckpoints(output)).toEqual([])
   })
 })

@@ -9,8 +9,8 @@ import { messageOf, UserError } from '../base/errors.ts'
 import {
   type Bytes,
   type FileSystem,
+  placeFolderDurably,
   removeFolderDurably,
-  syncFolder,
   writeDurably,
   writeFolderDurably,
   writeNew,
@@ -86,24 +86,27 @@ function manifestOf(update: number, files: readonly (readonly [string, object])[
 }
 
 /**
- * Makes a checkpoint of what another program has written into its folder: adds a file of ours, makes all of it durable,
- * and describes it. Until then the checkpoint counts as damaged.
+ * Makes a checkpoint of what another program has written as `checkpoint-UPDATE` into a folder of its own: adds a file of
+ * ours, makes all of it durable, describes it, and moves it among the run's. It appears whole or not at all.
  * @throws UserError where the folder holds what is no file: it could not be verified.
  */
-export function sealCheckpoint(output: string, update: number, own: readonly [string, Bytes]): CheckpointFolder {
-  const path = checkpointPath(output, update)
+export function takeCheckpoint(
+  written: string,
+  output: string,
+  update: number,
+  own: readonly [string, Bytes],
+): CheckpointFolder {
+  const [folder, path] = [checkpointPath(written, update), checkpointPath(output, update)]
   const [name, content] = own
-  writeDurably(join(path, name), content)
-  const files = readdirSync(path, { withFileTypes: true })
-    .filter((entry) => entry.name !== MANIFEST)
-    .map((entry): [string, object] => {
-      const file = join(path, entry.name)
-      if (!entry.isFile()) throw new UserError(`${file} is not a file, and checkpoints are made of files`)
-      syncFile(file)
-      return [entry.name, { bytes: statSync(file).size, sha256: sha256File(file) }]
-    })
-  writeDurably(join(path, MANIFEST), manifestOf(update, files))
-  syncFolder(output)
+  writeDurably(join(folder, name), content)
+  const files = readdirSync(folder, { withFileTypes: true }).map((entry): [string, object] => {
+    const file = join(folder, entry.name)
+    if (!entry.isFile()) throw new UserError(`${file} is not a file, and checkpoints are made of files`)
+    syncFile(file)
+    return [entry.name, { bytes: statSync(file).size, sha256: sha256File(file) }]
+  })
+  writeDurably(join(folder, MANIFEST), manifestOf(update, files))
+  placeFolderDurably(folder, path)
   return { path, update }
 }
 

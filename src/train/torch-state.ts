@@ -27,10 +27,14 @@ export function writeTorchState(state: TorchState): string {
   return `${JSON.stringify(state, null, 2)}\n`
 }
 
+export function isOfTorch(folder: string): boolean {
+  return existsSync(join(folder, TORCH_STATE))
+}
+
 /** @throws UserError for a checkpoint of our own engine, and for one that was changed. */
 export function readTorchState(folder: string): TorchState {
   const path = join(folder, TORCH_STATE)
-  if (!existsSync(path)) throw new UserError(`${folder} is not of --engine torch: resume it with --engine node`)
+  if (!isOfTorch(folder)) throw new UserError(`${folder} is not of --engine torch: resume it with --engine node`)
   const parsed = parseJson(readFileSync(path))
   const state = fields.safeParse('value' in parsed ? parsed.value : undefined)
   if (!state.success) throw new InputError({ file: path }, 'the state of a run of stepdpo', 'something else')
