@@ -61,6 +61,19 @@ const refused: Readonly<Record<string, string>> = {
   monteclora_config: 'factors are sampled (MonteCLoRA)',
 }
 
+/** Tensors of PEFT that are no factors of linears of layers, by their names: what they are. */
+const strangers: readonly (readonly [RegExp, string])[] = [
+  [/\.lora_embedding_[AB]$|\bembed_tokens\.base_layer\./, 'LoRA on the embedding'],
+  [/\blm_head\.(lora_[AB]|base_layer)\./, 'LoRA on the head'],
+  [/\b(embed_tokens|lm_head)\.weight$/, 'an embedding or a head beside the factors'],
+]
+
+/** Why a tensor of an adapter is refused, and what to do; undefined for one that nothing is known of. */
+export function strangerReason(name: string): string | undefined {
+  const known = strangers.find(([pattern]) => pattern.test(name))
+  return known && `${known[1]} is not supported: ${MERGE}`
+}
+
 /** Beginnings that leave the weights of the base model as they are. With the others the base is another one. */
 const PLAIN_BEGINNINGS: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'eva', 'orthogonal']
 

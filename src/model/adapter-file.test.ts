@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -6,7 +6,7 @@ import { folderMaker } from '../../test/folders.ts'
 import { oraclePath } from '../../test/oracle.ts'
 import { writeDurably } from '../base/files.ts'
 import { ortBackend } from '../engine/session.ts'
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, loadAdapter, saveAdapter } from './adapter-file.ts'
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, loadAdapter, namedFactors, saveAdapter } from './adapter-file.ts'
 import { adapterLearner } from './learner.ts'
 import { loadModel } from './load.ts'
 import { type Adapter, adaptedLayers } from './lora.ts'
@@ -134,6 +134,32 @@ test('a rank larger than any weight is refused before the others are filled up t
   })
   writeDurably(join(folder, ADAPTER_WEIGHTS), safetensorsParts(tensors))
   expect(() => loadAdapter(folder, config)).toThrow(/ranks of at most 48, as large as a weight, found 60/)
+})
+
+test.each([
+  ['lm_head.lora_A.weight', /LoRA on the head is not supported: merge it with PEFT/],
+  ['lm_head.base_layer.weight', /LoRA on the head is not supported: merge it with PEFT/],
+  ['model.embed_tokens.lora_embedding_A', /LoRA on the embedding is not supported: merge it with PEFT/],
+  ['model.embed_tokens.base_layer.weight', /LoRA on the embedding is not supported: merge it with PEFT/],
+  ['model.embed_tokens.weight', /an embedding or a head beside the factors is not supported: merge it with PEFT/],
+  ['model.layers.0.nose.lora_A.weight', /factors of linears of this llama model only, found '.*nose/],
+])('a tensor %s is refused by what it is', (name, says) => {
+  const folder = changed({})
+  const own = namedFactors(loadAdapter(folder, config))
+  const tensors = new Map<string, WritableTensor>([
+    [`base_model.model.${name}`, { data: new Float32Array(4), shape: [4] }],
+    ...own,
+  ])
+  writeDurably(join(folder, ADAPTER_WEIGHTS), safetensorsParts(tensors))
+  expect(() => loadAdapter(folder, config)).toThrow(says)
+})
+
+test('weights in pickles are refused with the way to convert them', () => {
+  const folder = changed({})
+  renameSync(join(folder, ADAPTER_WEIGHTS), join(folder, 'adapter_model.bin'))
+  expect(() => loadAdapter(folder, config)).toThrow(
+    /adapter_model.bin holds pickles: .*save_pretrained\(folder\) writes adapter_model.safetensors/,
+  )
 })
 
 test('beginnings that leave the base model as it is are taken', () => {

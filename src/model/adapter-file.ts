@@ -1,9 +1,10 @@
 /** @file Adapters as PEFT stores them: adapter_config.json and adapter_model.safetensors. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { InputError } from '../base/errors.ts'
+import { InputError, UserError } from '../base/errors.ts'
 import { type Bytes, writeDurably } from '../base/files.ts'
 import { showShape } from '../engine/dims.ts'
-import { type AdapterConfig, readAdapterConfig, valueFor } from './adapter-config.ts'
+import { type AdapterConfig, readAdapterConfig, strangerReason, valueFor } from './adapter-config.ts'
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
 import { type Adapter, FACTOR_A, FACTOR_B, isNamed, type LoraSettings, loraScale } from './lora.ts'
@@ -48,6 +49,8 @@ function readFactors(file: SafetensorsFile, config: ModelConfig, { settings, ran
   })
   const strange = [...file.tensors.keys()].find((name) => !used.has(name))
   if (strange !== undefined) {
+    const reason = strangerReason(strange)
+    if (reason !== undefined) throw new UserError(`${file.path}: '${strange}': ${reason}`)
     throw new InputError({ file: file.path }, `factors of linears of this ${config.family} model only`, `'${strange}'`)
   }
   return layers
@@ -124,12 +127,23 @@ function checkTargets(file: SafetensorsFile, config: ModelConfig, stored: string
   })
 }
 
+/** @throws UserError where there are weights, but only as older versions of PEFT wrote them. */
+function refusePickle(folder: string): void {
+  const pickle = join(folder, 'adapter_model.bin')
+  if (existsSync(join(folder, ADAPTER_WEIGHTS)) || !existsSync(pickle)) return
+  throw new UserError(
+    `${pickle} holds pickles: reading it could run code; convert it with PEFT where you trust it: ` +
+      `PeftModel.from_pretrained(base, folder).save_pretrained(folder) writes ${ADAPTER_WEIGHTS}`,
+  )
+}
+
 /**
  * Reads a PEFT folder.
  * @throws UserError or InputError naming what is missing, misshapen or not supported.
  */
 export function loadAdapter(folder: string, config: ModelConfig): Adapter {
   const told = readAdapterConfig(join(folder, ADAPTER_CONFIG))
+  refusePickle(folder)
   const file = openSafetensors(join(folder, ADAPTER_WEIGHTS))
   try {
     const layers = readFactors(file, config, told)
