@@ -2,6 +2,7 @@
  * @file A trained policy as a judge of steps: its reward of a step, β Σ log(π/ρ) over the step's tokens, against the reference
  * it was trained from (Yuan et al. 2024, "Free Process Rewards without Process Labels", arXiv 2412.01981).
  */
+import { refuseNotFinite } from '../model/finite.ts'
 import type { FedLayers } from '../model/forward.ts'
 import type { Machine } from '../model/machine.ts'
 import { scoreRow } from '../model/pass.ts'
@@ -12,6 +13,8 @@ import { unaskedSteps } from './unasked.ts'
 
 /** A model that gives tokens their log-probabilities. */
 export interface Scorer {
+  /** For messages. */
+  readonly name: string
   readonly machine: Machine
   readonly layers: FedLayers
 }
@@ -38,15 +41,19 @@ export interface ImplicitReward {
   readonly cumulative: number
 }
 
-/** The reward of each step. The prompt must not be empty. */
+/**
+ * The reward of each step. The prompt must not be empty.
+ * @throws UserError where the numbers of policy or reference are not finite.
+ */
 export async function implicitRewards(
   model: ImplicitModel,
   { prompt, steps }: SolutionTokens,
 ): Promise<ImplicitReward[]> {
   const row = sequenceRow([...prompt, ...steps.flat()], prompt.length)
   const sums: number[][] = []
-  for (const { machine, layers } of [model.policy, model.reference]) {
+  for (const { name, machine, layers } of [model.policy, model.reference]) {
     const logps = await scoreRow(machine, row, layers)
+    refuseNotFinite(name, logps)
     let end = 0
     sums.push(
       steps.map(({ length }) => {

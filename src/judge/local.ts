@@ -2,6 +2,7 @@
  * @file A model of ours as a judge: the probability of Yes against No after each step, exactly. A solution is one tree: its
  * tokens are computed once, and the question about each step is a branch after it.
  */
+import { refuseNotFinite } from '../model/finite.ts'
 import type { FedLayers } from '../model/forward.ts'
 import type { Machine } from '../model/machine.ts'
 import { scoreRow } from '../model/pass.ts'
@@ -96,7 +97,10 @@ function verdictOf(yes: number, no: number): StepVerdict {
   return { state: 'scored', score, label: score >= 0.5 ? 'correct' : 'incorrect', why: '' }
 }
 
-/** Judges one solution after another: a machine does one thing at a time. Without a question of its own, by Yes and No. */
+/**
+ * Judges one solution after another: a machine does one thing at a time. Without a question of its own, by Yes and No. A
+ * model whose numbers are not finite is a UserError, not a score.
+ */
 export function localJudge(
   name: string,
   model: LocalModel,
@@ -110,6 +114,7 @@ export function localJudge(
     const asked = unasked.map((why) => why === undefined)
     const row = tree(solution, asked)
     const logps = await scoreRow(model.machine, row, model.layers)
+    refuseNotFinite(name, logps)
     let next = 0
     const steps = unasked.map((why): StepVerdict => {
       if (why !== undefined) return { state: 'abstained', why }

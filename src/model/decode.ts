@@ -10,6 +10,7 @@ import { type Cache, makeCache } from './cache.ts'
 import type { ModelConfig } from './config.ts'
 import { angleFeeds, appended, buildDecode, cacheLayout, type Factored } from './decode-graph.ts'
 import { families } from './families.ts'
+import { refuseNotFinite } from './finite.ts'
 import { type Adapter, FACTOR_A, loraScale } from './lora.ts'
 import type { Machine } from './machine.ts'
 import { mergeLayers } from './merge.ts'
@@ -198,19 +199,25 @@ export interface GreedyOptions {
   readonly maxNewTokens: number
   /** Tokens after which nothing follows. They are not given. */
   readonly endIds: readonly number[]
+  /** The model's, for messages. */
+  readonly name?: string
 }
 
-/** The most likely continuation of a prompt, token by token. */
+/**
+ * The most likely continuation of a prompt, token by token.
+ * @throws UserError where the logits are not finite.
+ */
 export async function* decodeGreedily(
   decoder: Decoder,
   prompt: readonly number[],
-  { maxNewTokens, endIds }: GreedyOptions,
+  { maxNewTokens, endIds, name = 'the model' }: GreedyOptions,
 ): AsyncGenerator<number> {
   const batch = decoder.openBatch(1)
   const begun = await decoder.prompt(prompt)
   batch.start(0, begun)
   let { logits } = begun
   for (let count = 1; ; count++) {
+    refuseNotFinite(name, logits)
     const id = argmax(logits)
     if (endIds.includes(id) || count > maxNewTokens) return
     yield id

@@ -10,7 +10,7 @@ import { phi } from './phi.ts'
 import { phi3 } from './phi3.ts'
 import { qwen2 } from './qwen2.ts'
 import { qwen3 } from './qwen3.ts'
-import { reachOf } from './rope.ts'
+import { modelReach } from './rope.ts'
 import { smollm3 } from './smollm3.ts'
 
 /** By `model_type` in config.json. */
@@ -47,6 +47,6 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
   return {
     family,
     ...config,
-    maxPositions: Math.min(config.maxPositions, ...config.kinds.map(({ rope }) => reachOf(rope))),
+    maxPositions: Math.min(config.maxPositions, modelReach(config)),
   }
 }

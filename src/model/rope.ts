@@ -1,7 +1,7 @@
 /** @file Rotary position tables. The arithmetic is that of transformers: each step rounded to float32. */
 import { UserError } from '../base/errors.ts'
 import type { Backend, Tensor } from '../engine/backend.ts'
-import type { Rope, RopeScaling } from './config.ts'
+import type { ModelConfig, Rope, RopeScaling } from './config.ts'
 
 const { fround } = Math
 
@@ -48,8 +48,13 @@ function yarnFrequencies(size: number, theta: number, scaling: YarnScaling): Flo
 }
 
 /** Positions below this are turned: longrope's factors for longer texts are not supported. */
-export function reachOf(rope: Rope | null): number {
+function reachOf(rope: Rope | null): number {
   return rope?.scaling.kind === 'longrope' ? rope.scaling.originalPositions : Number.POSITIVE_INFINITY
+}
+
+/** Rows of a model have no more tokens than this. */
+export function modelReach({ kinds }: Pick<ModelConfig, 'kinds'>): number {
+  return Math.min(...kinds.map(({ rope }) => reachOf(rope)))
 }
 
 export function rotaryPlan(rope: Rope, factors?: Float32Array): RotaryPlan {

@@ -9,6 +9,7 @@ import { compareLogits, type LogitChange } from '../eval/logit-change.ts'
 import { readAdapterConfig } from '../model/adapter-config.ts'
 import { ADAPTER_CONFIG, loadAdapter } from '../model/adapter-file.ts'
 import { decodeGreedily, openDecoder } from '../model/decode.ts'
+import { nameWith, refuseNotFinite } from '../model/finite.ts'
 import type { FedLayers } from '../model/forward.ts'
 import { loadConfig, loadModel } from '../model/load.ts'
 import { type Adapter, adaptedLayers, loraScale } from '../model/lora.ts'
@@ -51,7 +52,8 @@ const QUESTION = 'A box holds 12 rows of 7 eggs, and 5 of them are broken. How m
 const MOST_TOKENS = 512
 
 /**
- * @throws UserError or InputError where the adapter does not fit the model, saying in what, or nothing can be asked.
+ * @throws UserError or InputError where the adapter does not fit the model, saying in what, where numbers of the model are
+ * not finite, or nothing can be asked.
  */
 export async function checkAdapter(settings: CheckAdapterSettings): Promise<AdapterCheck> {
   const adapter = fitting(settings)
@@ -135,14 +137,17 @@ async function measure(
   prompts: readonly Asked[],
   by: Means,
 ): Promise<CheckedText[]> {
-  const { tokenizer } = by
+  const { tokenizer, settings } = by
+  const { base_model } = settings
   const answers = (added?: Adapter) => continueAll(machine, added, prompts, by)
   const [base, adapted] = [await answers(), await answers(adapter)]
   const texts: CheckedText[] = []
   for (const [at, { text, ids }] of prompts.entries()) {
     const row = [...ids, ...base[at]].slice(-Math.min(MOST_TOKENS, machine.config.maxPositions))
     const before = await copiedLogits(machine, row, weightLayers(machine))
+    refuseNotFinite(base_model, before)
     const after = await copiedLogits(machine, row, adaptedLayers(machine, adapter))
+    refuseNotFinite(nameWith(settings), after)
     texts.push({
       prompt: text,
       ...compareLogits(before, after, machine.config.vocabularySize),
@@ -165,6 +170,7 @@ async function continueAll(
   prompts: readonly Asked[],
   { settings, tokenizer }: Means,
 ): Promise<number[][]> {
+  const name = adapter === undefined ? settings.base_model : nameWith(settings)
   const decoder = await openDecoder(machine, { adapter })
   try {
     const all: number[][] = []
@@ -172,7 +178,8 @@ async function continueAll(
       const room = machine.config.maxPositions - ids.length
       const maxNewTokens = Math.max(0, Math.min(settings.max_new_tokens, room))
       const answer: number[] = []
-      const pieces = maxNewTokens > 0 ? decodeGreedily(decoder, ids, { maxNewTokens, endIds: tokenizer.eosIds }) : []
+      const options = { maxNewTokens, endIds: tokenizer.eosIds, name }
+      const pieces = maxNewTokens > 0 ? decodeGreedily(decoder, ids, options) : []
       for await (const id of pieces) answer.push(id)
       all.push(answer)
     }

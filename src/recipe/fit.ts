@@ -4,7 +4,7 @@ import { loadAdapter } from '../model/adapter-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { type Footprint, footprint, learningCount, totalBytes } from '../model/footprint.ts'
 import type { LoraSettings } from '../model/lora.ts'
-import { beyondReach, reachOf } from '../model/rope.ts'
+import { beyondReach, modelReach } from '../model/rope.ts'
 import { openWeights } from '../model/tensor-source.ts'
 import type { RowSize } from '../model/work.ts'
 import type { TrainSettings } from './config.ts'
@@ -159,8 +159,8 @@ export function refuseTooLarge(settings: FitSettings, config: ModelConfig): void
 }
 
 /** @throws UserError where rows may be longer than the positions of the model reach. */
-export function refuseTooLong({ max_length }: Pick<TrainSettings, 'max_length'>, { kinds }: ModelConfig): void {
-  const reach = Math.min(...kinds.map(({ rope }) => reachOf(rope)))
+export function refuseTooLong({ max_length }: Pick<TrainSettings, 'max_length'>, config: ModelConfig): void {
+  const reach = modelReach(config)
   if (max_length > reach) throw new UserError(`--max_length ${max_length}: ${beyondReach(reach, max_length)}`)
 }
 

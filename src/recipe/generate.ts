@@ -1,10 +1,12 @@
 /** @file Answers to one prompt: the `generate --prompt` command. */
 import { availableParallelism } from 'node:os'
+import { UserError } from '../base/errors.ts'
 import { userPrompt } from '../data/labelled.ts'
 import type { Prompt } from '../data/records.ts'
 import { ortBackend } from '../engine/session.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import { decodeGreedily, openDecoder } from '../model/decode.ts'
+import { nameWith } from '../model/finite.ts'
 import { loadKept } from '../model/load.ts'
 import { makeMachine } from '../model/machine.ts'
 import type { Completion } from '../rollout/generator.ts'
@@ -20,7 +22,10 @@ export interface GeneratedPiece {
   readonly text: string
 }
 
-/** The ids of the prompt first, then the answer piece by piece. */
+/**
+ * The answer piece by piece, up to the positions that the model has; returns the ids of the prompt.
+ * @throws UserError for a prompt that leaves no room for an answer, and a model whose numbers are not finite.
+ */
 export async function* generate(
   settings: GenerateSettings & { readonly prompt: string },
 ): AsyncGenerator<GeneratedPiece, readonly number[]> {
@@ -30,9 +35,16 @@ export async function* generate(
   const adapter = settings.adapter === undefined ? undefined : loadAdapter(settings.adapter, config)
   const decoder = await openDecoder(machine, { adapter, storage: settings.decode_dtype })
   try {
-    const { prompt, max_new_tokens: maxNewTokens } = settings
+    const { prompt, max_new_tokens } = settings
     const ids = settings.raw ? tokenizer.rawPrompt(prompt) : tokenizer.chatPrompt([{ role: 'user', content: prompt }])
-    const options = { maxNewTokens, endIds: tokenizer.eosIds }
+    const room = config.maxPositions - ids.length
+    if (room <= 0) {
+      throw new UserError(
+        `--prompt: expected fewer tokens than the model's ${config.maxPositions}, found ${ids.length}`,
+      )
+    }
+    const maxNewTokens = Math.min(max_new_tokens, room)
+    const options = { maxNewTokens, endIds: tokenizer.eosIds, name: nameWith(settings) }
     let waiting: number[] = []
     for await (const id of decodeGreedily(decoder, ids, options)) {
       waiting.push(id)

@@ -17,6 +17,7 @@ import { type ImplicitModel, type ImplicitReward, implicitJudge, implicitRewards
 import { framedProblem, problemFrame } from '../judge/problem-frame.ts'
 import { readJsonFile } from '../model/load.ts'
 import { weightLayers } from '../model/pass.ts'
+import { beyondReach, modelReach } from '../model/rope.ts'
 import { parseSplitter, type Splitter, splitSteps } from '../text/steps.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { ScoreSettings } from './command-settings.ts'
@@ -64,7 +65,7 @@ async function openImplicit({ reference_model, beta, ...place }: Pairing): Promi
     reference_model === undefined ? undefined : await openModel({ base_model: reference_model, threads, device })
   return {
     policy,
-    reference: other ?? { machine: policy.machine, layers: weightLayers(policy.machine) },
+    reference: other ?? { name: place.base_model, machine: policy.machine, layers: weightLayers(policy.machine) },
     beta: beta ?? written.beta ?? DEFAULT_BETA,
     separator: written.step_separator ?? DEFAULT_SEPARATOR,
     dispose: async () => {
@@ -157,6 +158,9 @@ async function rewardsOf(model: ImplicitModel, { prompt, steps }: WrittenSolutio
   )
   const before = promptIds(prompt, () => tokenizer)
   if (before.length === 0) return { bad: 'the prompt is empty' }
+  const tokens = before.length + ids.flat().length
+  const reach = Math.min(...[model.policy, model.reference].map(({ machine }) => modelReach(machine.config)))
+  if (tokens > reach) return { bad: beyondReach(reach, tokens) }
   const rewards = await implicitRewards(model, { prompt: before, steps: ids })
   return rewards.map((reward, at): StepReward => ({ text: steps[at].text, tokens: ids[at].length, ...reward }))
 }

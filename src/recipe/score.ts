@@ -8,11 +8,14 @@ import { readRows } from '../data/rows.ts'
 import type { Bad } from '../data/schema.ts'
 import { scoreRow as completionsOf, type ScoredCompletion } from '../data/score-row.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
+import type { ModelConfig } from '../model/config.ts'
+import { nameWith, refuseNotFinite } from '../model/finite.ts'
 import type { FedLayers } from '../model/forward.ts'
 import { loadKept } from '../model/load.ts'
 import { adaptedLayers } from '../model/lora.ts'
 import { type Machine, makeMachine } from '../model/machine.ts'
 import { scoreRow, weightLayers } from '../model/pass.ts'
+import { beyondReach, modelReach } from '../model/rope.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { ScoreSettings } from './command-settings.ts'
 import { openBackend, type Place } from './device.ts'
@@ -35,15 +38,21 @@ interface Waiting {
   readonly items: readonly Continuation[]
 }
 
-/** Opens a model for scoring or decoding. */
-export async function openModel(settings: Place & { base_model: string; adapter?: string }): Promise<{
-  machine: Machine
-  layers: FedLayers
-}> {
+/** A model that gives tokens their log-probabilities. */
+export interface OpenedModel {
+  /** For messages. */
+  readonly name: string
+  readonly machine: Machine
+  readonly layers: FedLayers
+}
+
+/** Opens a model for scoring. */
+export async function openModel(settings: Place & { base_model: string; adapter?: string }): Promise<OpenedModel> {
+  const name = nameWith(settings)
   const { config, weights } = loadKept(settings.base_model, 'stored')
   const machine = makeMachine(await openBackend(settings), config, weights)
-  if (settings.adapter === undefined) return { machine, layers: weightLayers(machine) }
-  return { machine, layers: adaptedLayers(machine, loadAdapter(settings.adapter, config)) }
+  if (settings.adapter === undefined) return { name, machine, layers: weightLayers(machine) }
+  return { name, machine, layers: adaptedLayers(machine, loadAdapter(settings.adapter, config)) }
 }
 
 /** The tokens of a completion: those before it, which may be none but the first, and those to score. */
@@ -60,13 +69,17 @@ function encodeCompletion({ prompt, completion }: ScoredCompletion, tokenizer: (
 }
 
 /** What a row asks to score, or why that cannot be done. */
-function itemsOf(row: Row, tokenizer: () => Tokenizer, vocabularySize: number): readonly Continuation[] | Bad {
+function itemsOf(row: Row, tokenizer: () => Tokenizer, config: ModelConfig): readonly Continuation[] | Bad {
   if ('problem' in row) return { bad: row.problem }
   const completions = completionsOf(row.value)
   if ('bad' in completions) return completions
   const items = completions.map((one) => encodeCompletion(one, tokenizer))
+  const { vocabularySize } = config
   const strange = items.flatMap(({ prefix, content }) => [...prefix, ...content]).find((id) => id >= vocabularySize)
-  return strange === undefined ? items : { bad: `token id ${strange} is not in the vocabulary of ${vocabularySize}` }
+  if (strange !== undefined) return { bad: `token id ${strange} is not in the vocabulary of ${vocabularySize}` }
+  const longest = Math.max(...items.map(({ prefix, content }) => prefix.length + content.length))
+  const reach = modelReach(config)
+  return longest > reach ? { bad: beyondReach(reach, longest) } : items
 }
 
 /** Rows that wait until there are enough tokens for one pass. */
@@ -75,10 +88,11 @@ interface Batch {
   tokens: number
 }
 
-async function* flush({ rows }: Batch, machine: Machine, layers: FedLayers): AsyncGenerator<ScoredRow> {
+async function* flush({ rows }: Batch, { name, machine, layers }: OpenedModel): AsyncGenerator<ScoredRow> {
   const items = rows.flatMap((row) => row.items)
   const packed = packContinuations(items)
   const logps = await scoreRow(machine, packed.row, layers)
+  refuseNotFinite(name, logps)
   let next = 0
   for (const { line, items: own } of rows) {
     const scores = own.map(({ content }) => {
@@ -95,7 +109,7 @@ async function* flush({ rows }: Batch, machine: Machine, layers: FedLayers): Asy
  */
 export async function* score(settings: ScoreSettings): AsyncGenerator<ScoredRow> {
   const file = findDataFile(settings.dataset_path)
-  const { machine, layers } = await openModel(settings)
+  const model = await openModel(settings)
   let loaded: Tokenizer | undefined
   const tokenizer = (): Tokenizer => {
     loaded ??= loadTokenizer(settings.base_model)
@@ -104,11 +118,11 @@ export async function* score(settings: ScoreSettings): AsyncGenerator<ScoredRow>
   try {
     let batch: Batch = { rows: [], tokens: 0 }
     const empty = async function* (): AsyncGenerator<ScoredRow> {
-      if (batch.rows.length > 0) yield* flush(batch, machine, layers)
+      if (batch.rows.length > 0) yield* flush(batch, model)
       batch = { rows: [], tokens: 0 }
     }
     for await (const row of readRows(file)) {
-      const items = itemsOf(row, tokenizer, machine.config.vocabularySize)
+      const items = itemsOf(row, tokenizer, model.machine.config)
       if ('bad' in items) {
         if (settings.strict) throw new InputError({ file, line: row.line }, 'a row to score', items.bad)
         yield* empty()
@@ -122,6 +136,6 @@ export async function* score(settings: ScoreSettings): AsyncGenerator<ScoredRow>
     }
     yield* empty()
   } finally {
-    await machine.dispose()
+    await model.machine.dispose()
   }
 }

@@ -8,6 +8,7 @@ import { promptIds } from '../data/prompt-ids.ts'
 import type { FloatArray } from '../engine/backend.ts'
 import { argmax, type DecodedPrompt, type Decoder, type DecoderBatch } from '../model/decode.ts'
 import { cacheBytes } from '../model/decode-graph.ts'
+import { refuseNotFinite } from '../model/finite.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { type Chooser, logProbability, makeChooser, penalise } from './choose.ts'
 import type { Completion, GenerateRequest, Generator, Sampling } from './generator.ts'
@@ -162,17 +163,13 @@ function beginSequence(
 function advance(work: Work, sequence: Sequence, logits: FloatArray): Completion | undefined {
   const { sampling, policy, chooser } = work
   const { ids, logps, occurred, room } = sequence
+  refuseNotFinite(`${policy.name}: prompt ${sequence.request.id}`, logits)
   const penalised = sampling.repetitionPenalty === 1 ? logits : penalise(logits, occurred, sampling.repetitionPenalty)
   const temperature = temperatureAt(sampling, sequence.lines)
   const id =
     temperature === 0
       ? argmax(penalised)
       : chooser.choose(penalised, { ...sampling, temperature }, sequence.source.uniform())
-  if (!Number.isFinite(logits[id])) {
-    throw new UserError(
-      `${policy.name}: expected finite logits after prompt ${sequence.request.id}, found ${logits[0]}`,
-    )
-  }
   if (policy.tokenizer.eosIds.includes(id)) return complete(work, sequence, 'stop')
   ids.push(id)
   if (sampling.heat !== undefined && work.decode([id]).includes('\n')) sequence.lines++
