@@ -5,6 +5,8 @@ export interface CardFacts {
   readonly baseModel: string
   readonly dataset: string
   readonly isAdapter: boolean
+  /** The adapter that training went on from; undefined where it began anew. */
+  readonly begunFrom?: string
   readonly updates: number
   readonly settings: Readonly<Record<string, unknown>>
   /** Held-out metrics, by their names; empty without any. */
@@ -31,11 +33,12 @@ const SHOWN = [
   'group_pairs',
   'neutral',
   'max_length',
-  'lora_r',
-  'lora_alpha',
-  'lora_target_modules',
   'seed',
 ]
+const SHOWN_OF_LORA = ['lora_r', 'lora_alpha', 'use_rslora', 'lora_dropout', 'lora_target_modules']
+
+/** Items of a list that are shown. */
+const MOST_ITEMS = 20
 
 /** What a model was taught, by objective. */
 const METHODS: Readonly<
@@ -61,7 +64,12 @@ const METHODS: Readonly<
 }
 
 function table(rows: readonly (readonly [string, unknown])[]): string {
-  return rows.map(([name, value]) => `| ${name} | ${String(value)} |`).join('\n')
+  return rows.map(([name, value]) => `| ${name} | ${showValue(value)} |`).join('\n')
+}
+
+function showValue(value: unknown): string {
+  if (!Array.isArray(value) || value.length <= MOST_ITEMS) return String(value)
+  return `${value.slice(0, MOST_ITEMS)} and ${value.length - MOST_ITEMS} more`
 }
 
 /** What went wrong in training, and how the rewards of steps grew. */
@@ -75,8 +83,9 @@ function trainingSection({ alarms, picture }: CardFacts): string {
 }
 
 export function modelCard(facts: CardFacts): string {
-  const { baseModel, dataset, isAdapter, updates, settings, evaluation, version } = facts
-  const shown = SHOWN.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]] as const]))
+  const { baseModel, dataset, isAdapter, begunFrom, updates, settings, evaluation, version } = facts
+  const names = isAdapter ? [...SHOWN, ...SHOWN_OF_LORA] : SHOWN
+  const shown = names.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]] as const]))
   const { method, learned, tags } = METHODS[String(settings['objective'])] ?? METHODS['step_dpo']
   const measured = Object.entries(evaluation).map(([name, value]) => [name, Number(value.toPrecision(4))] as const)
   const load = isAdapter
@@ -93,7 +102,7 @@ ${isAdapter ? '- lora\n' : ''}- stepdpo
 
 # ${isAdapter ? 'A LoRA adapter' : 'A model'} trained with ${method}
 
-${baseModel} after ${updates} updates of ${method} on ${dataset}, made with stepwise-dpo ${version}. ${learned}
+${baseModel}${begunFrom === undefined ? '' : ` with the adapter ${begunFrom}`} after ${updates}${begunFrom === undefined ? '' : ' more'} updates of ${method} on ${dataset}, made with stepwise-dpo ${version}. ${learned}
 
 | setting | value |
 |---|---|

@@ -9,6 +9,7 @@ import type { GroupPairs } from '../pair/pairs.ts'
 import type { ScheduleType } from '../train/schedule.ts'
 import { bestFields, refuseBest } from './best-settings.ts'
 import { deviceField } from './device-settings.ts'
+import { loraFields } from './lora-settings.ts'
 import { refuseLosses } from './loss-refusals.ts'
 import { lossFields } from './loss-settings.ts'
 import { lessonOf, OBJECTIVES } from './objectives.ts'
@@ -122,26 +123,6 @@ export const objectiveFields = {
     group: 'Objective',
     description: 'compute the reference before the first update, not batch by batch',
   }),
-}
-
-export const loraFields = {
-  use_lora: z
-    .boolean()
-    .default(true)
-    .meta({ group: 'LoRA', alias: ['use_peft'], description: 'train an adapter' }),
-  lora_r: count.default(16).meta({ group: 'LoRA', description: 'rank' }),
-  lora_alpha: z.number().positive().default(32).meta({ group: 'LoRA', description: 'scale is alpha / r' }),
-  lora_dropout: z.number().min(0).lt(1).default(0).meta({ group: 'LoRA', description: 'dropout before A' }),
-  lora_target_modules: z
-    .union([z.literal('all-linear'), z.array(z.string().min(1)).min(1)])
-    .default('all-linear')
-    .meta({ group: 'LoRA', description: 'linears with an adapter, by name' }),
-  use_rslora: z.boolean().default(false).meta({ group: 'LoRA', description: 'scale is alpha / √r' }),
-  load_in_4bit: z
-    .boolean()
-    .default(false)
-    .meta({ group: 'LoRA', description: 'the linears of the model are rounded to 4 bits while they are loaded' }),
-  load_in_8bit: z.boolean().default(false).meta({ group: 'LoRA', description: 'the same with 8 bits' }),
 }
 
 export const trainingFields = {

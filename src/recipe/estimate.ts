@@ -11,8 +11,10 @@ import { askedOf, packFor } from '../train/update.ts'
 import { chooseWays } from './choose-ways.ts'
 import type { TrainSettings } from './config.ts'
 import { openBackend } from './device.ts'
-import { adviceFor, type FitSettings, gpuBytes, loraOf, type Need, needOf, peakOf, refuseTooLong } from './fit.ts'
+import { adviceFor, type FitSettings, gpuBytes, type Need, needOf, peakOf, refuseTooLong } from './fit.ts'
+import { loraSettings } from './lora-settings.ts'
 import { lessonOf } from './objectives.ts'
+import { settleLora } from './settle-lora.ts'
 import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
 import { type Plan, planRun } from './train-plan.ts'
@@ -126,7 +128,8 @@ async function ended<T>(events: AsyncGenerator<RunEvent, T> | Generator<RunEvent
 /**
  * @throws UserError or InputError where model or data cannot be used.
  */
-export async function estimate(settings: TrainSettings, now = new Date()): Promise<Estimate> {
+export async function estimate(given: TrainSettings, now = new Date()): Promise<Estimate> {
+  const settings = settleLora(given)
   const { config } = loadConfig(settings.base_model)
   refuseTooLong(settings, config)
   const text = await ended(loadTrainText(settings))
@@ -138,7 +141,7 @@ export async function estimate(settings: TrainSettings, now = new Date()): Promi
   const fitted: FitSettings = { ...settings, gradient_checkpointing }
   const memory = needOf(fitted, config, largest)
   const peak = peakOf(memory)
-  const lora = settings.use_lora ? loraOf(settings, config) : null
+  const lora = settings.use_lora ? loraSettings(settings) : null
   const isCompared = lessonOf(settings) === 'preferences' && askedOf(plan.objective).reference
   const trained = learningCount(config, lora)
   const options = { lora, recomputes: gradient_checkpointing, hasReference: isCompared, trained }

@@ -1,15 +1,14 @@
 /** @file Whether a run fits into memory, and what would make it fit. */
 import { UserError } from '../base/errors.ts'
-import { loadAdapter } from '../model/adapter-file.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { type Footprint, footprint, learningCount, totalBytes } from '../model/footprint.ts'
-import type { LoraSettings } from '../model/lora.ts'
 import { beyondReach, modelReach } from '../model/rope.ts'
 import { openWeights } from '../model/tensor-source.ts'
 import type { RowSize } from '../model/work.ts'
 import type { TrainSettings } from './config.ts'
+import { loraSettings } from './lora-settings.ts'
 import { lessonOf } from './objectives.ts'
-import { keepOf, loraSettings } from './train-parts.ts'
+import { keepOf } from './train-parts.ts'
 import { usableMemory } from './usable-memory.ts'
 
 /** Node, the code, ONNX Runtime and the tokens of the data, which are little beside the rest. */
@@ -29,13 +28,13 @@ export interface Need extends Footprint {
   readonly program: number
 }
 
-/** What a run takes whose largest row is `row`. Nothing but headers of the model is read. */
+/** What a run of settled settings takes whose largest row is `row`. Nothing but headers of the model is read. */
 export function needOf(settings: FitSettings, config: ModelConfig, row: RowSize): Need {
   const source = settings.from_scratch ? undefined : openWeights(settings.base_model)
   try {
     const parts = footprint(config, source, {
       keep: keepOf(settings),
-      lora: settings.use_lora ? loraOf(settings, config) : null,
+      lora: settings.use_lora ? loraSettings(settings) : null,
       keeping: settings.gradient_checkpointing ? 'inputs' : 'products',
       hasCopy: !settings.use_lora && lessonOf(settings) === 'preferences',
       ...row,
@@ -44,11 +43,6 @@ export function needOf(settings: FitSettings, config: ModelConfig, row: RowSize)
   } finally {
     source?.close()
   }
-}
-
-/** Of a new adapter, or of the one that was named. */
-export function loraOf(settings: TrainSettings | FitSettings, config: ModelConfig): LoraSettings {
-  return settings.adapter === undefined ? loraSettings(settings) : loadAdapter(settings.adapter, config).settings
 }
 
 export function peakOf(need: Need): number {
@@ -132,7 +126,7 @@ export function changesThatFit(
 /** What a run takes on GPUs with PyTorch in bfloat16: weights, what learns in float32, and some room. */
 export function gpuBytes(settings: FitSettings, config: ModelConfig): number {
   const all = learningCount(config, null)
-  const trained = settings.use_lora ? learningCount(config, loraOf(settings, config)) : all
+  const trained = settings.use_lora ? learningCount(config, loraSettings(settings)) : all
   return 2 * all * (settings.use_lora ? 1 : 2) + 16 * trained + 2e9
 }
 

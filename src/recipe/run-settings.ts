@@ -1,6 +1,6 @@
 /** @file The settings of `run`: those of all its stages under the names that they have there. */
 import { z } from 'zod'
-import { dataFields, loraFields, objectiveFields, type TrainInput, trainingFields, trainSchema } from './config.ts'
+import { dataFields, objectiveFields, type TrainInput, trainingFields, trainSchema } from './config.ts'
 import { type EvalSettings, evalFields, evalSchema } from './eval-settings.ts'
 import {
   type GenerateSettings,
@@ -9,6 +9,7 @@ import {
   promptFields,
   samplingFields,
 } from './generate-settings.ts'
+import { loraFields } from './lora-settings.ts'
 import { refuseLosses } from './loss-refusals.ts'
 import { PREFERENCE_OBJECTIVES } from './objectives.ts'
 import { judgeStageFields, type PairsSettings, pairFields, pairsSchema } from './pairs-settings.ts'

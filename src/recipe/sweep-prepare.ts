@@ -1,5 +1,5 @@
 /** @file What the trials of a sweep will compute, before any does: their data, their plans, what their numbers follow from. */
-import { UserError } from '../base/errors.ts'
+import { messageOf, UserError } from '../base/errors.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
 import type { RunEvent } from '../data/events.ts'
 import { loadConfig } from '../model/load.ts'
@@ -7,7 +7,8 @@ import { needsScores, unitOf } from '../train/objective.ts'
 import type { Identity } from '../train/state.ts'
 import type { TrainSettings } from './config.ts'
 import { modelFingerprint } from './fingerprint.ts'
-import type { Trial } from './sweep-grid.ts'
+import { settleLora, startOf } from './settle-lora.ts'
+import { showPoint, type Trial } from './sweep-grid.ts'
 import { encodeTrainText, loadTrainText } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
 import { identityOf, type Plan, planRun } from './train-plan.ts'
@@ -18,6 +19,20 @@ export interface Prepared extends Trial {
   readonly plan: Plan
   readonly heldOut: readonly EncodedGroup[]
   readonly identity: Identity
+}
+
+/** The trials with all of LoRA's settings. @throws UserError naming a point that contradicts the adapter they begin from. */
+export function settleTrials(trials: readonly Trial[]): Trial[] {
+  const start = startOf(trials[0].settings)
+  return trials.map((trial) => {
+    try {
+      return { ...trial, settings: settleLora(trial.settings, start) }
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      const place = `--sweep: the point ${showPoint(trial.point)} cannot be trained`
+      throw new UserError(`${place}: ${messageOf(error)}`, { cause: error })
+    }
+  })
 }
 
 /**

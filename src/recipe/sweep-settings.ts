@@ -1,6 +1,7 @@
 /** @file The settings of `sweep`: those of `train`, which all trials share, and what is varied. */
 import { z } from 'zod'
-import { loraFields, objectiveFields, trainingFields, trainSchema } from './config.ts'
+import { objectiveFields, trainingFields, trainSchema } from './config.ts'
+import { loraFields } from './lora-settings.ts'
 import { lessonOf, type ObjectiveName } from './objectives.ts'
 import { type Setting, settingsOf } from './settings.ts'
 

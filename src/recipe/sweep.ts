@@ -10,10 +10,11 @@ import { listCheckpoints } from '../train/checkpoint.ts'
 import { NotFiniteError } from '../train/update.ts'
 import { chooseWays } from './choose-ways.ts'
 import type { TrainInput, TrainSettings } from './config.ts'
+import { loraGiven } from './lora-settings.ts'
 import { openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
 import { TRIALS, type Trial, trialsOf } from './sweep-grid.ts'
-import { type Prepared, prepareTrials } from './sweep-prepare.ts'
+import { type Prepared, prepareTrials, settleTrials } from './sweep-prepare.ts'
 import { type EndedTrial, type Ranking, rankPoints, type SweepReport } from './sweep-report.ts'
 import { readProblems } from './sweep-score.ts'
 import { gridTexts, isGreaterBetter, type SweepInput, type SweepSettings, sweepSchema } from './sweep-settings.ts'
@@ -69,7 +70,7 @@ export async function* sweep(
   if (!parsed.success) throw new UsageError(z.prettifyError(parsed.error))
   const isBlind = parsed.data.eval_strategy === 'no'
   const settings: SweepSettings = isBlind ? { ...parsed.data, eval_strategy: 'epoch' } : parsed.data
-  const trials = trialsOf(settings)
+  const trials = settleTrials(trialsOf(settings))
   if (isBlind) {
     const message =
       'eval_strategy no: a sweep compares held-out results, so trials evaluate after epochs and at the end'
@@ -82,7 +83,8 @@ export async function* sweep(
   }
   const folder = openRunFolder(settings.output_dir)
   try {
-    writeDurably(folder.own('config.resolved.yaml'), settingsToYaml(sweepSchema, settings))
+    const shared = { ...loraGiven(trials[0].settings), ...settings }
+    writeDurably(folder.own('config.resolved.yaml'), settingsToYaml(sweepSchema, shared))
     return yield* sweepInFolder(settings, trials, folder, world)
   } finally {
     folder.release()

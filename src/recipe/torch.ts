@@ -20,6 +20,7 @@ import { resumeTorchState, TORCH_STATE, writeTorchState } from '../train/torch-s
 import { NO_TRENDS } from '../train/trends.ts'
 import { modelFingerprint } from './fingerprint.ts'
 import { refuseTooLong } from './fit.ts'
+import { loraSettings } from './lora-settings.ts'
 import { type TorchSettings, TRL_LOSSES } from './torch-settings.ts'
 import { withAlarms } from './train-alarms.ts'
 import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
@@ -89,7 +90,7 @@ export async function* runTorch(run: Run): AsyncGenerator<RunEvent> {
     run: begin.run,
     folder: folder.path,
     model: settings.base_model,
-    adapter: `LoRA r${settings.lora_r}`,
+    adapter: `LoRA r${loraSettings(settings).rank}`,
     data: settings.dataset_path,
     device: `torch ${versions.get('torch') ?? ''} (${startedBy(launch)})`,
   }

@@ -10,6 +10,7 @@ import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
 import { lessonOf } from './objectives.ts'
 import { type Confirm, runLoop } from './run.ts'
 import { runSchema } from './run-settings.ts'
+import { settleLora } from './settle-lora.ts'
 import { train } from './train.ts'
 import type { World } from './world.ts'
 
@@ -27,6 +28,7 @@ export async function* trainOnAny(
   if (!parsed.success) throw new UsageError(z.prettifyError(parsed.error))
   const settings = parsed.data
   if (settings.reward_model === undefined || !(await onlyAsks(settings))) return yield* train(input, world)
+  settleLora(settings) // refuses what no training would take before anything is sampled
   const message = `the data are problems without solutions: ${settings.base_model} solves them and ${settings.reward_model} judges`
   yield { type: 'warning', message }
   const known = Object.entries(settings).filter(

@@ -92,10 +92,12 @@ export function writeResults(
   if (Object.keys(run.evaluation).length > 0) writeJson(join(folder, 'eval_results.json'), run.evaluation)
   writeJson(join(folder, 'all_results.json'), { ...run.train, ...run.evaluation })
   writeDurably(join(folder, 'trainer_state.json'), run.state)
+  const { adapter } = run.settings
   const card = modelCard({
     baseModel: titleOf(base),
     dataset: titleOf(run.settings.dataset_path),
     isAdapter,
+    ...(adapter !== undefined && { begunFrom: titleOf(adapter) }),
     updates: run.updates,
     settings: run.settings,
     evaluation: run.evaluation,

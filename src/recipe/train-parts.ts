@@ -8,7 +8,7 @@ import type { FedLayers } from '../model/forward.ts'
 import type { Keep } from '../model/keep.ts'
 import { adapterLearner, fullLearner } from '../model/learner.ts'
 import { type LoadedModel, loadModel } from '../model/load.ts'
-import { type Adapter, adaptedLayers, createAdapter, type LoraSettings } from '../model/lora.ts'
+import { type Adapter, adaptedLayers, createAdapter } from '../model/lora.ts'
 import { makeMachine } from '../model/machine.ts'
 import { weightLayers } from '../model/pass.ts'
 import type { KeptTensor } from '../model/weights.ts'
@@ -16,6 +16,7 @@ import { openReferenceCache } from '../train/reference.ts'
 import type { Policy } from '../train/score.ts'
 import type { TrainSettings } from './config.ts'
 import { modelFingerprint } from './fingerprint.ts'
+import { loraSettings } from './lora-settings.ts'
 import { lessonOf } from './objectives.ts'
 import type { RunFolder } from './run-folder.ts'
 import type { World } from './world.ts'
@@ -37,25 +38,13 @@ export interface TrainParts {
   dispose(): Promise<void>
 }
 
-type AdapterSettings = Pick<
-  TrainSettings,
-  'lora_r' | 'lora_alpha' | 'lora_dropout' | 'use_rslora' | 'lora_target_modules'
->
-
-export function loraSettings(settings: AdapterSettings): LoraSettings {
-  return {
-    rank: settings.lora_r,
-    alpha: settings.lora_alpha,
-    dropout: settings.lora_dropout,
-    rslora: settings.use_rslora,
-    targets: settings.lora_target_modules,
-  }
-}
-
 /** What learns where not all weights do: new, or the one that was named. */
 export function makeAdapter(settings: TrainSettings, config: ModelConfig): Adapter | undefined {
   if (!settings.use_lora) return undefined
-  if (settings.adapter !== undefined) return loadAdapter(settings.adapter, config)
+  if (settings.adapter !== undefined) {
+    const { settings: own, layers } = loadAdapter(settings.adapter, config)
+    return { settings: { ...own, dropout: settings.lora_dropout ?? own.dropout }, layers }
+  }
   return createAdapter(config, loraSettings(settings), settings.seed)
 }
 

@@ -19,9 +19,11 @@ import { type TrainInput, type TrainSettings, trainSchema } from './config.ts'
 import { openBackend } from './device.ts'
 import { loadEvalQuestions } from './eval-generate.ts'
 import { refuseTooLarge, refuseTooLong, warnTight } from './fit.ts'
+import { loraSettings } from './lora-settings.ts'
 import { openRecorder } from './recorder.ts'
 import { findCheckpoint, openRunFolder, type RunFolder } from './run-folder.ts'
 import { settingsToYaml } from './settings-yaml.ts'
+import { settleLora } from './settle-lora.ts'
 import { runTorch } from './torch.ts'
 import { withAlarms } from './train-alarms.ts'
 import { type Begin, beginOf } from './train-begin.ts'
@@ -43,7 +45,7 @@ import { systemWorld, type World } from './world.ts'
 export async function* train(input: TrainInput, world: World = systemWorld()): AsyncGenerator<RunEvent> {
   const parsed = trainSchema.safeParse(input)
   if (!parsed.success) throw new UsageError(z.prettifyError(parsed.error))
-  const settings = parsed.data
+  const settings = settleLora(parsed.data)
   const folder = openRunFolder(settings.output_dir)
   try {
     yield* trainInFolder(settings, folder, world)
@@ -95,7 +97,7 @@ function writeOwnFiles(settings: TrainSettings, folder: RunFolder, begin: Begin)
 function learnerName(settings: TrainSettings): string {
   if (!settings.use_lora) return 'all weights'
   const rounding = { float32: '', stored: '', int8: ' on 8 bits', int4: ' on 4 bits' }[keepOf(settings)]
-  return `LoRA r${settings.lora_r}${rounding}`
+  return `LoRA r${loraSettings(settings).rank}${rounding}`
 }
 
 async function* runTraining(run: Run): AsyncGenerator<RunEvent> {
