@@ -217,8 +217,8 @@ export async function* decodeGreedily(
   batch.start(0, begun)
   let { logits } = begun
   for (let count = 1; ; count++) {
-    refuseNotFinite(name, logits)
     const id = argmax(logits)
+    refuseNotFinite(name, Float32Array.of(logits[id])) // NaN is the largest where the first is one
     if (endIds.includes(id) || count > maxNewTokens) return
     yield id
     if (count === maxNewTokens) return

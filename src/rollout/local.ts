@@ -163,13 +163,13 @@ function beginSequence(
 function advance(work: Work, sequence: Sequence, logits: FloatArray): Completion | undefined {
   const { sampling, policy, chooser } = work
   const { ids, logps, occurred, room } = sequence
-  refuseNotFinite(`${policy.name}: prompt ${sequence.request.id}`, logits)
   const penalised = sampling.repetitionPenalty === 1 ? logits : penalise(logits, occurred, sampling.repetitionPenalty)
   const temperature = temperatureAt(sampling, sequence.lines)
   const id =
     temperature === 0
       ? argmax(penalised)
       : chooser.choose(penalised, { ...sampling, temperature }, sequence.source.uniform())
+  refuseNotFinite(`${policy.name}: prompt ${sequence.request.id}`, Float32Array.of(logits[id]))
   if (policy.tokenizer.eosIds.includes(id)) return complete(work, sequence, 'stop')
   ids.push(id)
   if (sampling.heat !== undefined && work.decode([id]).includes('\n')) sequence.lines++
