@@ -140,6 +140,18 @@ describe('a model with longrope', () => {
     const rows = await collect(scoreImplicitly(scoreSchema.parse({ base_model, adapter, dataset_path, threads: 1 })))
     expect(rows.map((row) => 'problem' in row)).toEqual([true, false])
   })
+
+  test('as a judge it abstains on such a solution', async () => {
+    for (const open of [openLocalJudge(base_model, { threads: 1 }), openImplicitJudge(adapter, { threads: 1 })]) {
+      const { judge, close } = await open
+      const long = { ...solution, steps: ['x'.repeat(60), 'y'] }
+      const { steps } = await judge.judge(long, new AbortController().signal)
+      const abstained = { state: 'abstained', why: expect.stringMatching(/longrope is supported up to 40 tokens/) }
+      expect(steps[0]).toMatchObject(abstained)
+      expect(steps[1]).toMatchObject({ state: 'abstained' })
+      await close()
+    }
+  })
 })
 
 function bytesOf(part: Uint8Array | string): Uint8Array {

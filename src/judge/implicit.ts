@@ -6,6 +6,7 @@ import { refuseNotFinite } from '../model/finite.ts'
 import type { FedLayers } from '../model/forward.ts'
 import type { Machine } from '../model/machine.ts'
 import { scoreRow } from '../model/pass.ts'
+import { whyTooLong } from '../model/rope.ts'
 import { sequenceRow } from '../model/row.ts'
 import { inTurn } from './in-turn.ts'
 import { NO_USAGE, type Solution, type StepJudge, type StepVerdict, type StepVerdicts } from './port.ts'
@@ -39,6 +40,11 @@ export interface ImplicitReward {
   readonly reward: number
   /** Of this step and all before it. */
   readonly cumulative: number
+}
+
+/** Why so many tokens are too long for the policy or the reference; undefined where they are not. */
+export function whyBeyond({ policy, reference }: ImplicitModel, tokens: number): string | undefined {
+  return whyTooLong(policy.machine.config, tokens) ?? whyTooLong(reference.machine.config, tokens)
 }
 
 /**
@@ -83,13 +89,17 @@ export function implicitJudge(
 ): StepJudge {
   const judge = async (solution: Solution): Promise<StepVerdicts> => {
     const tokens = encode(solution)
+    const unasked = unaskedSteps(solution.steps)
+    const promptTokens = tokens.prompt.length + tokens.steps.flat().length
+    const long = whyBeyond(model, promptTokens)
+    if (long !== undefined)
+      return { steps: unasked.map((why) => ({ state: 'abstained', why: why ?? long })), usage: NO_USAGE }
     const rewards = await implicitRewards(model, tokens)
-    const steps = unaskedSteps(solution.steps).map((why, at): StepVerdict => {
+    const steps = unasked.map((why, at): StepVerdict => {
       if (why !== undefined) return { state: 'abstained', why }
       const score = 1 / (1 + Math.exp(-rewards[at].reward))
       return { state: 'scored', score, label: score >= 0.5 ? 'correct' : 'incorrect', why: '' }
     })
-    const promptTokens = tokens.prompt.length + tokens.steps.flat().length
     return { steps, usage: { ...NO_USAGE, calls: 1, promptTokens } }
   }
   return { name, meaning: 'correctness', judge: inTurn(judge) }

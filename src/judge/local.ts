@@ -6,7 +6,8 @@ import { refuseNotFinite } from '../model/finite.ts'
 import type { FedLayers } from '../model/forward.ts'
 import type { Machine } from '../model/machine.ts'
 import { scoreRow } from '../model/pass.ts'
-import type { Row } from '../model/row.ts'
+import { whyTooLong } from '../model/rope.ts'
+import { depthsOf, type Row } from '../model/row.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { inTurn } from './in-turn.ts'
 import {
@@ -113,6 +114,9 @@ export function localJudge(
     const unasked = unaskedSteps(solution.steps)
     const asked = unasked.map((why) => why === undefined)
     const row = tree(solution, asked)
+    const long = whyTooLong(model.machine.config, 1 + depthsOf(row).reduce((most, at) => Math.max(most, at), 0))
+    if (long !== undefined)
+      return { steps: unasked.map((why) => ({ state: 'abstained', why: why ?? long })), usage: NO_USAGE }
     const logps = await scoreRow(model.machine, row, model.layers)
     refuseNotFinite(name, logps)
     let next = 0

@@ -100,6 +100,12 @@ export function beyondReach(reach: number, tokens: number): string {
   return `this model's longrope is supported up to ${reach} tokens, for which it was pretrained, and not for ${tokens}`
 }
 
+/** Why so many tokens are too long for a model; undefined where they are not. */
+export function whyTooLong(config: Pick<ModelConfig, 'kinds'>, tokens: number): string | undefined {
+  const reach = modelReach(config)
+  return tokens > reach ? beyondReach(reach, tokens) : undefined
+}
+
 /** @throws UserError for a position that the plan does not reach. */
 export function rotaryTables(
   backend: Backend,

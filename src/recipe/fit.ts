@@ -2,7 +2,7 @@
 import { UserError } from '../base/errors.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { type Footprint, footprint, learningCount, totalBytes } from '../model/footprint.ts'
-import { beyondReach, modelReach } from '../model/rope.ts'
+import { whyTooLong } from '../model/rope.ts'
 import { openWeights } from '../model/tensor-source.ts'
 import type { RowSize } from '../model/work.ts'
 import type { TrainSettings } from './config.ts'
@@ -154,8 +154,8 @@ export function refuseTooLarge(settings: FitSettings, config: ModelConfig): void
 
 /** @throws UserError where rows may be longer than the positions of the model reach. */
 export function refuseTooLong({ max_length }: Pick<TrainSettings, 'max_length'>, config: ModelConfig): void {
-  const reach = modelReach(config)
-  if (max_length > reach) throw new UserError(`--max_length ${max_length}: ${beyondReach(reach, max_length)}`)
+  const why = whyTooLong(config, max_length)
+  if (why !== undefined) throw new UserError(`--max_length ${max_length}: ${why}`)
 }
 
 /** Says where a run may not fit into the memory that is free now. */

@@ -13,11 +13,16 @@ import { readRows } from '../data/rows.ts'
 import { type Bad, isColumns } from '../data/schema.ts'
 import { scoreRow as completionsOf } from '../data/score-row.ts'
 import { hubTitle } from '../interop/hub-name.ts'
-import { type ImplicitModel, type ImplicitReward, implicitJudge, implicitRewards } from '../judge/implicit.ts'
+import {
+  type ImplicitModel,
+  type ImplicitReward,
+  implicitJudge,
+  implicitRewards,
+  whyBeyond,
+} from '../judge/implicit.ts'
 import { framedProblem, problemFrame } from '../judge/problem-frame.ts'
 import { readJsonFile } from '../model/load.ts'
 import { weightLayers } from '../model/pass.ts'
-import { beyondReach, modelReach } from '../model/rope.ts'
 import { parseSplitter, type Splitter, splitSteps } from '../text/steps.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { ScoreSettings } from './command-settings.ts'
@@ -158,9 +163,8 @@ async function rewardsOf(model: ImplicitModel, { prompt, steps }: WrittenSolutio
   )
   const before = promptIds(prompt, () => tokenizer)
   if (before.length === 0) return { bad: 'the prompt is empty' }
-  const tokens = before.length + ids.flat().length
-  const reach = Math.min(...[model.policy, model.reference].map(({ machine }) => modelReach(machine.config)))
-  if (tokens > reach) return { bad: beyondReach(reach, tokens) }
+  const bad = whyBeyond(model, before.length + ids.flat().length)
+  if (bad !== undefined) return { bad }
   const rewards = await implicitRewards(model, { prompt: before, steps: ids })
   return rewards.map((reward, at): StepReward => ({ text: steps[at].text, tokens: ids[at].length, ...reward }))
 }

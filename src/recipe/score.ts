@@ -15,7 +15,7 @@ import { loadKept } from '../model/load.ts'
 import { adaptedLayers } from '../model/lora.ts'
 import { type Machine, makeMachine } from '../model/machine.ts'
 import { scoreRow, weightLayers } from '../model/pass.ts'
-import { beyondReach, modelReach } from '../model/rope.ts'
+import { whyTooLong } from '../model/rope.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import type { ScoreSettings } from './command-settings.ts'
 import { openBackend, type Place } from './device.ts'
@@ -78,8 +78,8 @@ function itemsOf(row: Row, tokenizer: () => Tokenizer, config: ModelConfig): rea
   const strange = items.flatMap(({ prefix, content }) => [...prefix, ...content]).find((id) => id >= vocabularySize)
   if (strange !== undefined) return { bad: `token id ${strange} is not in the vocabulary of ${vocabularySize}` }
   const longest = Math.max(...items.map(({ prefix, content }) => prefix.length + content.length))
-  const reach = modelReach(config)
-  return longest > reach ? { bad: beyondReach(reach, longest) } : items
+  const bad = whyTooLong(config, longest)
+  return bad === undefined ? items : { bad }
 }
 
 /** Rows that wait until there are enough tokens for one pass. */
