@@ -147,3 +147,16 @@ test('each setting has a description, and no name stands for two settings of a c
     expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([])
   }
 })
+
+test('an address goes on with the item before it where that ends with one; any other comma separates', () => {
+  const kinds = settingsOf(z.object({ names: z.array(z.string()) }))[0].kinds
+  const list = (text: string) => valueFromText(text, kinds)
+  expect(list('gpt-4,vllm:m@http://a/v1, HTTPS://b/v1,http://c,claude-3')).toEqual([
+    'gpt-4',
+    'vllm:m@http://a/v1,HTTPS://b/v1,http://c',
+    'claude-3',
+  ])
+  expect(list('vllm:m@http://a,vllm:n@http://b')).toEqual(['vllm:m@http://a', 'vllm:n@http://b'])
+  expect(list('gpt-4,http://a')).toEqual(['gpt-4', 'http://a'])
+  expect(listFromTexts(['vllm:m@http://a', 'http://b', 'x'], kinds)).toEqual(['vllm:m@http://a,http://b', 'x'])
+})

@@ -105,11 +105,24 @@ export function valueFromText(text: string, kinds: readonly Kind[]): unknown {
   return undefined
 }
 
+/** What follows `model@http://…` and is an address too is another server of that model: `m@http://a,http://b` is one item. */
+function joinAddresses(texts: readonly string[]): string[] {
+  const items: string[] = []
+  for (const text of texts) {
+    const last = items.at(-1)
+    if (last !== undefined && /^https?:\/\//i.test(text) && /@https?:\/\//i.test(last)) {
+      items[items.length - 1] = `${last},${text}`
+    } else items.push(text)
+  }
+  return items
+}
+
 /** The list that texts mean, each one item; undefined where no kind is a list of such items. */
 export function listFromTexts(texts: readonly string[], kinds: readonly Kind[]): unknown[] | undefined {
+  const joined = joinAddresses(texts)
   for (const kind of kinds) {
     if (kind.name !== 'array') continue
-    const items = texts.map((text) => valueFromText(text, itemKinds(kind)))
+    const items = joined.map((text) => valueFromText(text, itemKinds(kind)))
     if (!items.includes(undefined)) return items
   }
   return undefined
