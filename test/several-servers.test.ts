@@ -102,3 +102,19 @@ test('every command that asks a judge takes several addresses', async () => {
   }
   expect(evaluated).toMatch(/code 0$/)
 }, 60_000)
+
+test('generate goes on where one server does not know the model, and names each address where none does', async () => {
+  const [good, bad, worse] = await serve(3)
+  bad.script(Array(500).fill('404'))
+  worse.script(Array(500).fill('401'))
+  const generating = ['generate', '--dataset_path', 'questions.jsonl', '--base_model']
+  const [done, failed] = await Promise.all([
+    makePlace().run([...generating, severalOf([bad, good])]),
+    makePlace().run([...generating, severalOf([bad, worse]), '--limit', '3']),
+  ])
+  expect(done).toMatch(/8 rollouts[\s\S]*code 0$/)
+  expect(good.served).toHaveLength(8)
+  const each = [`${bad.url}/v1 (3 refused-request; `, `${worse.url}/v1 (3 unauthorized; `]
+  for (const words of ['3 of 3 completions did not come from ', ...each]) expect(failed).toContain(words)
+  expect(failed).toMatch(/HTTP 404: no such model[\s\S]*HTTP 401: invalid key[\s\S]*code 1$/)
+}, 60_000)

@@ -55,12 +55,21 @@ export interface ChatModel {
   readonly name: string
   /** The name that prices are listed under, e.g. `gpt-4`. */
   readonly model: string
+  /** Where several servers serve it: theirs. */
+  readonly addresses?: readonly string[]
   /** Whether replies can carry log-probabilities; null where only asking tells. */
   readonly hasLogprobs: boolean | null
   /** Sends one request, once. @throws ChatError for whatever comes back that is not a whole reply. */
   complete(request: ChatRequest, signal: AbortSignal): Promise<ChatReply>
   /** Of models behind a protocol that has one; whether the server has it, asking tells. */
   readonly batches?: Batches
+}
+
+/** What failed at one of several servers. */
+export interface AddressFailure {
+  readonly address: string
+  readonly kind: FailureKind
+  readonly why: string
 }
 
 export interface ChatErrorFacts {
@@ -73,6 +82,10 @@ export interface ChatErrorFacts {
   readonly maybePaid: boolean
   /** What was charged, where the failed reply says so (a reply that was cut at its length, a filtered one). */
   readonly usage?: { readonly promptTokens: number; readonly completionTokens: number }
+  /** Of a model that several serve: the last failure of each that was asked. */
+  readonly byAddress?: readonly AddressFailure[]
+  /** That others of them go on: nobody else has to wait as `retryAfterMs` says. */
+  readonly hasOthers?: boolean
 }
 
 /** A call that gave no whole reply. Its message holds no key, no header and no address with user info. */
@@ -84,6 +97,16 @@ export class ChatError extends Error {
     super(message, options)
     this.facts = facts
   }
+}
+
+/** One error of several about one request, the last failure of each address in its message. */
+export function joinFailures(errors: readonly ChatError[], facts: ChatErrorFacts): ChatError {
+  const known = new Map(errors.flatMap((error) => (error.facts.byAddress ?? []).map((one) => [one.address, one])))
+  const last = errors[errors.length - 1]
+  if (known.size === 0) return last
+  const byAddress = [...known.values()]
+  const message = byAddress.length === 1 ? last.message : byAddress.map(({ why }) => why).join('; ')
+  return new ChatError(message, { ...facts, byAddress }, { cause: last })
 }
 
 /** Asks a model through whatever stands between: cache, budget, limits, retries. */

@@ -181,12 +181,15 @@ export function openServer(
     name: `${provider}:${model}${place}`,
     secrets: secret === undefined ? [] : [secret],
     baseUrl: urls[0],
-    ...(urls.length > 1 && { endpoints: createEndpoints(urls, Date.now) }),
     authorize: () => (secret === undefined ? new Headers() : keyHeader(isAnthropic, secret)),
     timeoutMs,
     now: Date.now,
   }
-  return { server, isVendor: provider === 'openai' && baseUrl === undefined }
+  const isVendor = provider === 'openai' && baseUrl === undefined
+  if (urls.length === 1) return { server, isVendor }
+  // Each by its own name, so that errors say where they come from.
+  const servers = urls.map((url): Server => ({ ...server, name: `${provider}:${model}@${url}`, baseUrl: url }))
+  return { server: { ...server, endpoints: createEndpoints(servers, Date.now) }, isVendor }
 }
 
 function keyHeader(isAnthropic: boolean, secret: Secret): Headers {

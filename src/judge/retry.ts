@@ -41,7 +41,7 @@ export function decideRetry(facts: ChatErrorFacts, attempt: number, label: strin
   const backoffMs = Math.min(policy.maxBackoffMs, policy.baseMs * 2 ** (attempt - 1))
   const jitterMs = random(policy.seed, 'retry', label, attempt).uniform() * backoffMs
   const pauseMs = retryAfterMs > 0 || facts.kind !== 'rate-limit' ? retryAfterMs : policy.baseMs
-  return { delayMs: retryAfterMs + jitterMs, pauseMs }
+  return { delayMs: retryAfterMs + jitterMs, pauseMs: facts.hasOthers === true ? 0 : pauseMs }
 }
 
 /** The failure that an ask ends with, where it is not sent again. */

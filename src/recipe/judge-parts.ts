@@ -91,11 +91,11 @@ async function chatMember(model: ChatModel, place: Place, shared: Shared): Promi
       price,
       ledger,
       budget: shared.budget,
-      limits: shared.limitsOf(model.name),
+      limits: shared.limitsOf(model),
       batches: batches?.queue,
       // A job's waits are long enough.
       retry: { ...DEFAULT_RETRY, attempts: settings.attempts, ...(batches && { baseMs: 0 }) },
-      timeoutMs: settings.timeout * 1000,
+      timeoutMs: settings.timeout * 1000 + (model.addresses === undefined ? 0 : LATER_MS),
       purpose,
       promptVersion,
     })
@@ -119,9 +119,12 @@ async function chatMember(model: ChatModel, place: Place, shared: Shared): Promi
   }
 }
 
+/** Of several servers each has its own timer: it must be the one that tells which of them is late. */
+const LATER_MS = 1000
+
 interface Shared {
   /** The limits of a model's provider: one for all its models. */
-  limitsOf(model: string): Limits
+  limitsOf(model: ChatModel): Limits
   readonly ledger: Ledger
   readonly budget: ReturnType<typeof createBudget>
   readonly prices: Prices | undefined
@@ -149,9 +152,9 @@ async function openMember(name: string, place: Place, shared: Shared): Promise<M
 
 function providerLimits(settings: JudgeSettings): Shared['limitsOf'] {
   const known = new Map<string, Limits>()
-  return (model) => {
+  return ({ name, addresses = [] }) => {
     // `provider:model@address`: what stands around the model is who answers.
-    const provider = model.replace(/:[^@]*/, '')
+    const provider = [name.replace(/:[^@]*/, ''), ...addresses].join()
     const limits =
       known.get(provider) ??
       createLimits({

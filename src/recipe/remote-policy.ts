@@ -5,7 +5,7 @@ import { ChatError } from '../judge/chat.ts'
 import { systemClock } from '../judge/clock.ts'
 import { createLimits } from '../judge/limits.ts'
 import { type ChatName, openServer } from '../judge/provider.ts'
-import { postJson } from '../judge/providers/http.ts'
+import { askServer, postJson } from '../judge/providers/http.ts'
 import { sendUntilReply } from '../judge/resend.ts'
 import { DEFAULT_RETRY } from '../judge/retry.ts'
 import {
@@ -59,7 +59,9 @@ function sender(remote: Remote, { attempts, concurrency, rpm, tpm }: PolicySetti
       const slot = await limits.enter(most, signal)
       let taken: number | null = null
       try {
-        const read = readCompletion(remote, request, await postJson(remote.server, document, signal))
+        const read = await askServer(remote.server, async (server) =>
+          readCompletion({ ...remote, server }, request, await postJson(server, document, signal)),
+        )
         taken = read.taken
         return read.completion
       } catch (error) {
@@ -131,6 +133,7 @@ const MOST_IN_VAIN = 5
 /** Counts what failed, and gives up where nothing comes any more. */
 function countFailures({ server }: Remote, total: number) {
   const failures = new Map<string, { count: number; example: string }>()
+  const places = countPlaces(server)
   const inVain = new Set<string>()
   let count = 0
   let hasSucceeded = false
@@ -144,25 +147,44 @@ function countFailures({ server }: Remote, total: number) {
       const { kind } = error.facts
       const known = failures.get(kind) ?? { count: 0, example: error.message }
       failures.set(kind, { ...known, count: known.count + 1 })
+      places.add(error)
       count++
       if (OF_SERVER.has(kind) || !hasSucceeded) inVain.add(request.id)
       if (inVain.size < MOST_IN_VAIN) return
-      const address = server.baseUrl
+      const addresses = server.endpoints?.addresses ?? [server.baseUrl]
       throw new IncompleteError(
-        `no completions come from ${address}: ${error.message}. What has come is kept; the same command goes on`,
+        `no completions come from ${addresses.join(', ')}: ${error.message}. What has come is kept; the same command goes on`,
         failures,
       )
     },
     /** @throws IncompleteError where something has failed. */
     finish: (): void => {
       if (count === 0) return
-      const kinds = Array.from(failures, ([kind, { count: times }]) => `${times} ${kind}`).join(', ')
-      const [{ example }] = failures.values()
       throw new IncompleteError(
-        `${count} of ${total} completions did not come from ${server.baseUrl} (${kinds}; ${example}). ` +
+        `${count} of ${total} completions did not come from ${places.describe()}. ` +
           'What has come is kept; the same command asks for these again',
         failures,
       )
     },
+  }
+}
+
+/** Counts failures by the addresses where they happened, of which several may have failed for one completion. */
+function countPlaces({ baseUrl }: Remote['server']) {
+  const places = new Map<string, { readonly kinds: Map<FailureKind, number>; readonly example: string }>()
+  return {
+    add: ({ message, facts }: ChatError): void => {
+      const found = facts.byAddress ?? [{ address: baseUrl, kind: facts.kind, why: message }]
+      for (const { address, kind, why } of found) {
+        const place = places.get(address) ?? { kinds: new Map(), example: why }
+        place.kinds.set(kind, (place.kinds.get(kind) ?? 0) + 1)
+        places.set(address, place)
+      }
+    },
+    describe: (): string =>
+      Array.from(places, ([address, { kinds, example }]) => {
+        const counts = Array.from(kinds, ([kind, times]) => `${times} ${kind}`).join(', ')
+        return `${address} (${counts}; ${example})`
+      }).join(' and '),
   }
 }

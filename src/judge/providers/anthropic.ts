@@ -37,7 +37,7 @@ export function anthropicModel(server: Server, model: string): ChatModel {
     // The API has neither log-probabilities nor seeds.
     start: { form: 'json-schema', without: new Set(['logprobs', 'seed', 'tokensName']) },
     body: message,
-    connect: () => createClient(server),
+    connect: createClient,
     // Not by `messages.create`, which prints warnings and refuses what it expects to take long.
     send: (client, params, signal) => client.post('/v1/messages', { body: params, signal }),
     params: (request, sent) => paramsOf(request, model, sent),

@@ -17,8 +17,8 @@ export interface Server extends Speaker {
   /** For a whole request, its body included. The platform's fetch ends a silence of five minutes by itself. */
   readonly timeoutMs: number
   readonly now: () => number
-  /** Where several serve the model: who gets the next request. `baseUrl` is the first of them. */
-  readonly endpoints?: Endpoints
+  /** Where several serve the model: each as a server of its own. `baseUrl` is that of the first. */
+  readonly endpoints?: Endpoints<Server>
 }
 
 /** Of an unpacked body: no judge writes that much. */
@@ -39,21 +39,13 @@ export function createFetch(server: Server): Fetch {
     const given = new Headers(init.headers)
     const headers = server.authorize()
     for (const name of KEPT_HEADERS) if (given.has(name)) headers.set(name, given.get(name) ?? '')
-    const visit = server.endpoints?.choose()
-    const url = visit === undefined ? input : visit.baseUrl + String(input).slice(server.baseUrl.length)
-    const sending = fetchWhole(server, url, { ...init, headers })
-    if (visit === undefined) return sending
-    return sending.then(
-      (reply) => {
-        visit.leave()
-        return reply
-      },
-      (error: unknown) => {
-        visit.leave(error instanceof ChatError ? error.facts.kind : undefined)
-        throw error
-      },
-    )
+    return fetchWhole(server, input, { ...init, headers })
   }
+}
+
+/** Asks the server; of several the one whose turn it is, and others where that helps. */
+export function askServer<Reply>(server: Server, ask: (one: Server) => Promise<Reply>): Promise<Reply> {
+  return server.endpoints === undefined ? ask(server) : server.endpoints.ask(ask)
 }
 
 async function fetchWhole(server: Server, url: string | URL | Request, init: RequestInit): Promise<Response> {

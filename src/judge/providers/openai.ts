@@ -54,7 +54,7 @@ export function openaiModel(server: Server, model: string, isVendor: boolean): C
     model,
     start: isVendor ? knownHabits(model) : { form: 'json-schema', without: new Set() },
     body: completion,
-    connect: () => createClient(server),
+    connect: createClient,
     params: (request, sent) => paramsOf(request, model, sent, isVendor),
     send: (client, params, signal) => client.chat.completions.create(params, { signal }),
     read: readCompletion,

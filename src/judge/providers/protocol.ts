@@ -10,9 +10,9 @@ import {
   type ScoredToken,
 } from '../chat.ts'
 import { redactKeys } from '../secret.ts'
-import { type BatchVendor, batchesOf } from './batches.ts'
+import { type BatchSpeech, type BatchVendor, batchesOf } from './batches.ts'
 import { type Accepted, createDialect, type Dialect, type ReplyForm } from './dialect.ts'
-import { type Server, sendOnce } from './http.ts'
+import { askServer, type Server, sendOnce } from './http.ts'
 import type { Speaker } from './http-error.ts'
 import { isSameModel } from './model-fit.ts'
 
@@ -33,8 +33,8 @@ export interface Protocol<Client, Params, Body> {
   /** What is known of the model beforehand. */
   readonly start: Accepted
   readonly body: z.ZodType<Body>
-  /** Loads the vendor's library, before the time of a request begins. */
-  connect(): Promise<Client>
+  /** Loads the vendor's library, before the time of a request begins. `server`: one of those that serve the model. */
+  connect(server: Server): Promise<Client>
   /** The body of a request. */
   params(request: ChatRequest, sent: Accepted): Params
   /** Sends one HTTP request. */
@@ -50,39 +50,48 @@ export const tokenCount = z.number().int().nonnegative()
 export function protocolModel<Client, Params, Body>(protocol: Protocol<Client, Params, Body>): ChatModel {
   const { server, model, start } = protocol
   const dialect = createDialect(start)
-  let connecting: Promise<Client> | undefined
-  const connect = (): Promise<Client> => {
-    connecting ??= protocol.connect()
-    return connecting
+  const clients = new Map<Server, Promise<Client>>()
+  const connect = (one: Server): Promise<Client> => {
+    const client = clients.get(one) ?? protocol.connect(one)
+    clients.set(one, client)
+    return client
   }
-  const read = (reply: unknown, sent: Accepted, request: RequestShape): ChatReply => {
+  const read = (speaker: Speaker, reply: unknown, sent: Accepted, request: RequestShape): ChatReply => {
     const parsed = protocol.body.safeParse(reply)
-    if (!parsed.success) throw malformed(server, `has no fitting '${parsed.error.issues[0].path.join('.')}'`)
+    if (!parsed.success) throw malformed(speaker, `has no fitting '${parsed.error.issues[0].path.join('.')}'`)
     const answer = protocol.read(parsed.data, request.schema === null ? 'text' : sent.form, request)
-    return wholeReply(answer, { speaker: server, model, dialect, sent, request })
+    return wholeReply(answer, { speaker, model, dialect, sent, request })
   }
+  const speechOf = (): BatchSpeech<Client> => ({
+    server,
+    connect: () => connect(server),
+    dialect,
+    params: protocol.params,
+    read: (reply, sent, request) => read(server, reply, sent, request),
+  })
   return {
     name: server.name,
     model,
     get hasLogprobs() {
       return dialect.hasLogprobs
     },
-    complete: async (request, signal) => {
-      const client = await connect()
-      const sent = dialect.current
-      try {
-        const reply = await sendOnce(server, signal, (callSignal) =>
-          protocol.send(client, protocol.params(request, sent), callSignal),
-        )
-        return read(reply, sent, request)
-      } catch (error) {
-        throw error instanceof ChatError ? dialect.learn(error, sent, request) : error
-      }
-    },
+    complete: (request, signal) =>
+      askServer(server, async (one) => {
+        const client = await connect(one)
+        const sent = dialect.current
+        try {
+          const reply = await sendOnce(one, signal, (callSignal) =>
+            protocol.send(client, protocol.params(request, sent), callSignal),
+          )
+          return read(one, reply, sent, request)
+        } catch (error) {
+          throw error instanceof ChatError ? dialect.learn(error, sent, request) : error
+        }
+      }),
     // A batch stays with the server that took it: of several, no later request would find it.
-    ...(server.endpoints === undefined && {
-      batches: batchesOf({ server, connect, dialect, params: protocol.params, read }, protocol.batches),
-    }),
+    ...(server.endpoints === undefined
+      ? { batches: batchesOf(speechOf(), protocol.batches) }
+      : { addresses: server.endpoints.addresses }),
   }
 }
 
