@@ -118,3 +118,12 @@ test('generate goes on where one server does not know the model, and names each 
   for (const words of ['3 of 3 completions did not come from ', ...each]) expect(failed).toContain(words)
   expect(failed).toMatch(/HTTP 404: no such model[\s\S]*HTTP 401: invalid key[\s\S]*code 1$/)
 }, 60_000)
+
+test('--max_cost is refused where several servers may ask a price that is not known', async () => {
+  const { run } = makePlace()
+  const capped = [...judging, '--max_cost', '1', '--dry_run', '--reward_model']
+  const foreign = await run([...capped, 'vllm:llama@https://a.example.org/v1,https://b.example.org/v1'])
+  const local = await run([...capped, 'vllm:llama@http://localhost:1/v1,http://127.0.0.1:2/v1'])
+  expect(foreign).toMatch(/the price of vllm:llama@several is not known[\s\S]*code 1$/)
+  expect(local).toMatch(/code 0$/)
+}, 60_000)

@@ -41,6 +41,21 @@ test('what runs on this machine costs nothing, and another address than the vend
   expect(find('openrouter:openai/gpt-4')).toBeNull()
 })
 
+test('several servers cost what each of them costs, and where they differ nobody knows', () => {
+  const at = (model: string, ...addresses: string[]) => {
+    return findPrice({ name: `openai:${model}@several`, model, addresses })?.output ?? null
+  }
+  expect(at('m', 'http://localhost:1/v1', 'http://127.0.0.1:2/v1')).toBe(0)
+  expect(at('gpt-4o', 'https://api.openai.com/v1', 'https://eu.api.openai.com/v1')).toBe(10)
+  expect(at('gpt-4o', 'https://a.example.org/v1', 'https://b.example.org/v1')).toBeNull()
+  expect(at('gpt-4o', 'https://api.openai.com/v1', 'https://b.example.org/v1')).toBeNull()
+  expect(at('gpt-4o', 'https://api.openai.com/v1', 'http://localhost:1/v1')).toBeNull()
+  expect(at('m', 'http://localhost:1/v1', 'https://b.example.org/v1')).toBeNull()
+  const own = new Map([['m', { input: 1, cachedInput: 1, output: 2, batchShare: 1 }]])
+  const addresses = ['https://a.example.org/v1', 'http://localhost:1/v1']
+  expect(findPrice({ name: 'vllm:m@several', model: 'm', addresses }, own)?.output).toBe(2)
+})
+
 test('the user’s file comes before the list, in YAML and JSON, and a wrong one is named', () => {
   const folder = freshFolder()
   const path = join(folder, 'prices')

@@ -99,17 +99,26 @@ const SNAPSHOT = /^(-\d{4}-\d{2}-\d{2}|-\d{4}|-\d{8}|-latest)?$/
 /**
  * What a model costs: by the user's list, nothing where it runs on this machine, or by the vendors' lists. The longest
  * listed name that the model's name begins with decides, where only a date follows.
- * @returns null where nobody says.
+ * @returns null where nobody says, or several servers differ.
  */
-export function findPrice(model: Pick<ChatModel, 'name' | 'model'>, own: Prices = new Map()): Price | null {
-  const price = longestMatch(own, model.model)
+export function findPrice(
+  { name, model, addresses }: Pick<ChatModel, 'name' | 'model' | 'addresses'>,
+  own: Prices = new Map(),
+): Price | null {
+  const price = longestMatch(own, model)
   if (price !== null) return price
-  const provider = model.name.slice(0, Math.max(0, model.name.indexOf(':')))
-  const address = /@(https?:\/\/.+)$/.exec(model.name)?.[1]
-  if (address === undefined) return LOCAL_PROVIDERS.has(provider) ? FREE : longestMatch(LIST, model.model)
+  const provider = name.slice(0, Math.max(0, name.indexOf(':')))
+  const [first, ...others] = addresses ?? [/@(https?:\/\/.+)$/.exec(name)?.[1]]
+  if (first === undefined) return LOCAL_PROVIDERS.has(provider) ? FREE : longestMatch(LIST, model)
+  const found = priceAt(first, model)
+  // Which of several answers, nobody knows beforehand.
+  return others.every((other) => other !== undefined && priceAt(other, model) === found) ? found : null
+}
+
+function priceAt(address: string, model: string): Price | null {
   const host = URL.canParse(address) ? new URL(address).hostname : ''
   if (LOCAL_HOSTS.has(host)) return FREE
-  return /(^|\.)(openai|anthropic)\.com$/.test(host) ? longestMatch(LIST, model.model) : null
+  return /(^|\.)(openai|anthropic)\.com$/.test(host) ? longestMatch(LIST, model) : null
 }
 
 function longestMatch(prices: Prices, model: string): Price | null {
