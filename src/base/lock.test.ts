@@ -1,7 +1,7 @@
 /** One writer per folder, between real processes. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -126,6 +126,34 @@ test('the lock of another machine is respected, whatever its number', () => {
   const folder = lockedBy(2 ** 22 + 1, '1', 'elsewhere.example')
   expect(() => lockFolder(folder)).toThrow(/in use by process 4194305 on elsewhere\.example.*remove .*run\.lock/)
   expect(readdirSync(join(folder, 'run.lock'))).toHaveLength(1)
+})
+
+test('a lock of another machine that is kept fresh counts until it was not touched for too long', () => {
+  const folder = lockedBy(7, '1', 'elsewhere.example')
+  const freshMs = 120_000
+  const age = (ms: number): void => {
+    const then = new Date(Date.now() - ms)
+    utimesSync(join(folder, 'run.lock', '7_1_elsewhere.example'), then, then)
+  }
+  age(60_000)
+  expect(() => lockFolder(folder, { freshMs })).toThrow(/in use by process 7 on elsewhere/)
+  age(130_000)
+  expect(() => lockFolder(folder)).toThrow(/in use/) // of a run, whose thread may be held up for long
+  const lock = lockFolder(folder, { freshMs })
+  expect(readdirSync(join(folder, 'run.lock'))).toEqual([expect.stringMatching(`^${process.pid}_`)])
+  lock.release()
+})
+
+test('a lock is kept fresh while it is held, and no longer', async () => {
+  const folder = freshFolder()
+  const lock = lockFolder(folder, { freshMs: 240 })
+  const [name] = readdirSync(join(folder, 'run.lock'))
+  const touched = (): number => statSync(join(folder, 'run.lock', name)).mtimeMs
+  const first = touched()
+  await expect.poll(touched, { interval: 10 }).toBeGreaterThan(first + 50)
+  lock.release()
+  await new Promise((wake) => setTimeout(wake, 50))
+  expect(readdirSync(folder)).toEqual([])
 })
 
 test('to release what another process holds by now does nothing', async () => {

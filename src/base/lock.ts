@@ -3,7 +3,7 @@
  * one entry, the owner's name. Renaming such a folder into place fails where an owner stands and works where none does;
  * removing an entry by its name removes nobody else's. So it is taken and cleared without a moment in between.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { codeOf, messageOf, UserError } from './errors.ts'
@@ -20,9 +20,27 @@ export interface Lock {
   release(): void
 }
 
+export interface LockOptions {
+  /**
+   * The owner shows many times within this time that it lives, and an owner on another host that has not for as long is
+   * gone. Only for work that never holds up its thread for so long.
+   */
+  readonly freshMs?: number
+}
+
 /** A living process holds the folder: some can wait for it. */
 export class InUseError extends UserError {
   override name = 'InUseError'
+  /** `process 7 on host` */
+  readonly owner: string
+  /** What to remove where the owner is gone. */
+  readonly path: string
+
+  constructor(message: string, owner: string, path: string) {
+    super(message)
+    this.owner = owner
+    this.path = path
+  }
 }
 
 /** Field 22 of /proc/PID/stat, or `ended` for one that only waits to be buried; empty where there is no such file. */
@@ -44,8 +62,7 @@ function nameOf({ pid, begun, host }: Owner): string {
   return `${pid}_${begun}_${host}`
 }
 
-function isAlive({ pid, begun, host }: Owner): boolean {
-  if (host !== ownHost()) return true // cannot be asked from here
+function isAlive({ pid, begun }: Owner): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
@@ -69,6 +86,23 @@ function readOwner(path: string): Owner | undefined {
   return undefined
 }
 
+/** An owner on another host cannot be asked from here: it counts as alive unless its lock is of those that are kept fresh. */
+function holds(owner: Owner, path: string, { freshMs }: LockOptions): boolean {
+  if (owner.host === ownHost()) return isAlive(owner)
+  if (freshMs === undefined) return true
+  const entry = statSync(join(path, nameOf(owner)), { throwIfNoEntry: false })
+  return entry !== undefined && Date.now() - entry.mtimeMs < freshMs
+}
+
+function keepFresh(entry: string, freshMs: number): NodeJS.Timeout {
+  const touch = (): void => {
+    try {
+      utimesSync(entry, new Date(), new Date())
+    } catch {} // somebody has removed it
+  }
+  return setInterval(touch, freshMs / 24).unref()
+}
+
 /** @throws where an owner stands, or the system does not let us. */
 function putOwner(folder: string, path: string, owner: Owner): void {
   const temporary = join(folder, `.tmp-run.lock-${nameOf(owner)}`)
@@ -90,34 +124,43 @@ function removeOwner(path: string, owner: Owner): void {
   } catch {} // it has a new owner
 }
 
+function heldLock(path: string, own: Owner, { freshMs }: LockOptions): Lock {
+  const timer = freshMs === undefined ? undefined : keepFresh(join(path, nameOf(own)), freshMs)
+  return {
+    release: () => {
+      clearInterval(timer)
+      removeOwner(path, own)
+    },
+  }
+}
+
 /** Whether a living process holds `folder`. */
 export function isInUse(folder: string): boolean {
   const owner = readOwner(join(folder, 'run.lock'))
-  return owner !== undefined && isAlive(owner)
+  return owner !== undefined && holds(owner, join(folder, 'run.lock'), {})
 }
 
 /**
  * Takes `folder` for this process.
  * @throws InUseError naming the owner where a living process holds it.
  */
-export function lockFolder(folder: string): Lock {
+export function lockFolder(folder: string, options: LockOptions = {}): Lock {
   const path = join(folder, 'run.lock')
   const own = { pid: process.pid, begun: processBegun(process.pid), host: ownHost() }
   let problem: unknown
   for (let attempt = 0; attempt < 100; attempt++) {
     try {
       putOwner(folder, path, own)
-      return { release: () => removeOwner(path, own) }
+      return heldLock(path, own, options)
     } catch (error) {
       problem = error
     }
     const owner = readOwner(path)
     if (owner === undefined) continue
-    if (isAlive(owner)) {
-      throw new InUseError(
-        `${folder} is in use by process ${owner.pid} on ${owner.host}: ` +
-          `wait for it, choose another --output_dir, or remove ${path} if that process is not a stepdpo run`,
-      )
+    if (holds(owner, path, options)) {
+      const who = `process ${owner.pid} on ${owner.host}`
+      const advice = `wait for it, choose another --output_dir, or remove ${path} if that process is not a stepdpo run`
+      throw new InUseError(`${folder} is in use by ${who}: ${advice}`, who, path)
     }
     removeOwner(path, owner)
   }
