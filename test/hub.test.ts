@@ -259,7 +259,7 @@ test('a busy server is waited for as long as it says, and not without end', asyn
   await expect(get('org/name')).rejects.toThrow('asks to wait 3600 s')
 })
 
-test.each(['../../x', '/etc/x', 'a/../../x', 'a\\..\\x', 'a\0b', 'C:x', '', 'a//b', '.'])(
+test.each(['../../x', '/etc/x', 'a/../../x', 'a\\..\\x', 'a\0b', '', 'a//b', '.'])(
   'a repository that has a file %j is refused, and nothing is written',
   async (name) => {
     addRepo('models/org/name', { 'config.json': small('{}') }, { oddNames: [name] })

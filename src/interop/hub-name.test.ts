@@ -1,7 +1,7 @@
 import { join, relative, resolve } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { hubTitle, isRepoPath, parseHubName } from './hub-name.ts'
+import { hubTitle, isPlaceable, isRepoPath, parseHubName } from './hub-name.ts'
 
 test('a name of the Hub is taken apart into repository, revision and file', () => {
   expect(parseHubName('Qwen/Qwen3-0.6B', 'model')).toEqual({ type: 'model', id: 'Qwen/Qwen3-0.6B', revision: 'main' })
@@ -12,6 +12,9 @@ test('a name of the Hub is taken apart into repository, revision and file', () =
     file: 'sub/m-Q4_K_M.gguf',
   })
   expect(parseHubName('org/name@refs/pr/3', 'dataset')?.revision).toBe('refs/pr/3')
+  // as HfFileSystem.resolve_path of huggingface_hub reads hf:// paths
+  expect(parseHubName('hf://org/name@feat%2Fx/a.json', 'model')).toMatchObject({ revision: 'feat/x', file: 'a.json' })
+  expect(parseHubName('org/name@feat%2fx', 'model')).toEqual({ type: 'model', id: 'org/name', revision: 'feat/x' })
   expect(parseHubName('hf://datasets/org/name/a.jsonl', 'model')).toMatchObject({ type: 'dataset', file: 'a.jsonl' })
   expect(parseHubName('hf://org/name', 'dataset')?.type).toBe('model')
 })
@@ -27,6 +30,8 @@ test.each([
   'org/name..x',
   'org/name.git',
   'org/name@../../x',
+  'org/name@..%2Fx',
+  'org/name@%2Fetc',
   'org/name@a/../b',
   'org/name/../../x.json',
   'org/name//etc/passwd',
@@ -52,6 +57,13 @@ test('no path that a repository may have leads out of a folder', () => {
       expect(join(path)).not.toMatch(/^\.\.?(\/|$)/)
     }),
   )
+})
+
+test('a colon is no matter but where the system has another use for it', () => {
+  expect(isRepoPath('results_2023-07-19T16:13:42.json')).toBe(true)
+  expect(isPlaceable('a:b.json', 'win32')).toBe(false)
+  expect(isPlaceable('a:b.json', 'linux')).toBe(true)
+  expect(isPlaceable('a-b.json', 'win32')).toBe(true)
 })
 
 test('a path in the cache has the name that it has on the Hub, and others their own', () => {

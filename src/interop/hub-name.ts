@@ -1,4 +1,4 @@
-/** @file What a name of the Hugging Face Hub means: `org/name[@revision][/file]`, `hf://datasets/org/name/file`. */
+/** @file What a name of the Hugging Face Hub means: `org/name[@revision][/file]` (`%2F` for a slash of a revision), `hf://datasets/org/name/file`. */
 import { basename, resolve, sep } from 'node:path'
 import { UserError } from '../base/errors.ts'
 
@@ -35,7 +35,8 @@ export function parseHubName(text: string, type: RepoType): HubName | undefined 
 }
 
 function parsePlain(text: string, type: RepoType): HubName | undefined {
-  const [, id, revision = 'main', file] = SHAPE.exec(text) ?? []
+  const [, id, encoded = 'main', file] = SHAPE.exec(text) ?? []
+  const revision = encoded.replace(/%2f/gi, '/') // as huggingface_hub has it in hf:// paths
   if (id === undefined || !isRepoId(id) || !isRevision(revision)) return undefined
   if (file === undefined) return FILE_ENDING.test(id) ? undefined : { type, id, revision }
   return isRepoPath(file) ? { type, id, revision, file } : undefined
@@ -51,13 +52,15 @@ export function isRevision(revision: string): boolean {
   return /^[\w.+-][\w.+/-]{0,199}$/.test(revision) && revision.split('/').every((part) => !/^\.{0,2}$/.test(part))
 }
 
-/**
- * Whether a file's name in a repository is also safe below a folder of ours: relative, of plain parts, and the same on
- * every system.
- */
+/** Whether a file's name in a repository is also safe below a folder of ours: relative, and of plain parts. */
 export function isRepoPath(path: string): boolean {
-  if (path.length > 1000 || /[\p{Cc}\\:]/u.test(path)) return false
+  if (path.length > 1000 || /[\p{Cc}\\]/u.test(path)) return false
   return path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+}
+
+/** Whether a system can have a file of that name: on Windows, what follows a colon is a part of another file. */
+export function isPlaceable(path: string, platform: NodeJS.Platform = process.platform): boolean {
+  return platform !== 'win32' || !path.includes(':')
 }
 
 /** The name on the Hub of what is at a path of its cache; undefined for other paths. */
