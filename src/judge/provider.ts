@@ -1,5 +1,6 @@
 /** @file Which model a name means: `gpt-4`, `claude-…`, `provider:model[@address]`, `local:PATH`, `implicit:PATH`, `arithmetic`, `replay:FILE`. */
 import { UsageError } from '../base/errors.ts'
+import { fetchBy } from '../base/proxy.ts'
 import type { ChatModel } from './chat.ts'
 import { anthropicModel } from './providers/anthropic.ts'
 import { createEndpoints } from './providers/endpoints.ts'
@@ -184,6 +185,7 @@ export function openServer(
     authorize: () => (secret === undefined ? new Headers() : keyHeader(isAnthropic, secret)),
     timeoutMs,
     now: Date.now,
+    fetch: fetchBy(environment),
   }
   const isVendor = provider === 'openai' && baseUrl === undefined
   if (urls.length === 1) return { server, isVendor }

@@ -8,6 +8,7 @@ const server: Server = {
   authorize: () => new Headers(),
   timeoutMs: 30,
   now: Date.now,
+  fetch,
 }
 
 test('a request ends in time, also where what sends it heeds no signal', async () => {

@@ -4,6 +4,7 @@
  */
 import { codeOf, messageOf } from '../../base/errors.ts'
 import { parseJson } from '../../base/lines.ts'
+import { type Fetch, ProxyError } from '../../base/proxy.ts'
 import { ChatError, type ChatErrorFacts } from '../chat.ts'
 import { stoppedError } from '../stopped.ts'
 import type { Endpoints } from './endpoints.ts'
@@ -17,6 +18,7 @@ export interface Server extends Speaker {
   /** For a whole request, its body included. The platform's fetch ends a silence of five minutes by itself. */
   readonly timeoutMs: number
   readonly now: () => number
+  readonly fetch: Fetch
   /** Where several serve the model: each as a server of its own. `baseUrl` is that of the first. */
   readonly endpoints?: Endpoints<Server>
 }
@@ -31,15 +33,15 @@ const KEPT_HEADERS = ['accept', 'content-type', 'anthropic-version', 'anthropic-
 /** For the libraries, which end requests by timers of their own: longer than any of ours. */
 export const LIBRARY_TIMEOUT_MS = 2 ** 31 - 1
 
-type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+type LibraryFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
 /** A `fetch` that gives whole JSON replies, and for everything else throws a ChatError. */
-export function createFetch(server: Server): Fetch {
+export function createFetch(server: Server): LibraryFetch {
   return async (input, init = {}) => {
     const given = new Headers(init.headers)
     const headers = server.authorize()
     for (const name of KEPT_HEADERS) if (given.has(name)) headers.set(name, given.get(name) ?? '')
-    return fetchWhole(server, input, { ...init, headers })
+    return fetchWhole(server, String(input), { ...init, headers })
   }
 }
 
@@ -48,9 +50,9 @@ export function askServer<Reply>(server: Server, ask: (one: Server) => Promise<R
   return server.endpoints === undefined ? ask(server) : server.endpoints.ask(ask)
 }
 
-async function fetchWhole(server: Server, url: string | URL | Request, init: RequestInit): Promise<Response> {
+async function fetchWhole(server: Server, url: string, init: RequestInit): Promise<Response> {
   // A redirect is an answer of its own: followed, it would carry the key to wherever it points.
-  const response = await fetch(url, { ...init, redirect: 'manual' }).catch((error: unknown) => {
+  const response = await server.fetch(url, { ...init, redirect: 'manual' }).catch((error: unknown) => {
     throw connectionError(server, error)
   })
   return response.ok ? readReply(server, response) : refuse(server, response)
@@ -127,12 +129,16 @@ const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREAC
 /** What became of a request that `fetch` could not bring to its end. */
 export function connectionError(server: Server, error: unknown): ChatError {
   const code = codeOf(error instanceof Error ? (error.cause ?? error) : error) ?? ''
-  const problem = `${server.name}: no reply (${code === '' ? quote(messageOf(error), server.secrets) : code})`
+  const isTold = code !== '' && !(error instanceof ProxyError) // which names the proxy, too
+  const problem = `${server.name}: no reply (${isTold ? code : quote(messageOf(error), server.secrets)})`
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     return new ChatError(problem, { kind: 'timeout', isTransient: true, maybePaid: false })
   }
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
     return new ChatError(problem, { kind: 'timeout', isTransient: true, maybePaid: true })
+  }
+  if (error instanceof ProxyError && error.isRefusal) {
+    return new ChatError(problem, { kind: 'network', isTransient: false, maybePaid: false })
   }
   const isUntrusted = /CERT|^ERR_(?:TLS|SSL)|^UNABLE_TO_/.test(code)
   return new ChatError(problem, {

@@ -18,9 +18,11 @@ export async function* resultLines(
   const all = server.authorize()
   for (const [name, value] of Object.entries(headers)) all.set(name, value)
   // A redirect is an answer of its own: followed, it would carry the key to wherever it points.
-  const response = await fetch(server.baseUrl + path, { headers: all, redirect: 'manual', signal }).catch((error) => {
-    throw signal.aborted ? stoppedError(true) : connectionError(server, error)
-  })
+  const response = await server
+    .fetch(server.baseUrl + path, { headers: all, redirect: 'manual', signal })
+    .catch((error) => {
+      throw signal.aborted ? stoppedError(true) : connectionError(server, error)
+    })
   if (!response.ok) await refuse(server, response)
   let count = 0
   for await (const line of linesOf(server, response, signal)) {
