@@ -66,8 +66,12 @@ beforeEach(() => {
   server.partBytes = undefined
 })
 
-function hubFor(environment: Record<string, string> = {}, signal = new AbortController().signal): Hub {
-  return openHub({ HF_ENDPOINT: server.address, HF_HOME: home, ...environment }, signal, clock)
+function hubFor(
+  environment: Record<string, string> = {},
+  signal = new AbortController().signal,
+  parts: Partial<Hub> = {},
+): Hub {
+  return openHub({ HF_ENDPOINT: server.address, HF_HOME: home, ...environment }, signal, { clock, ...parts })
 }
 
 /** Bytes without a pattern. */

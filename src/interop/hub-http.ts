@@ -1,6 +1,7 @@
 /** @file Requests to the Hub: redirects without the token, patience with what passes, errors that say what to do. */
 import { codeOf, messageOf, UserError } from '../base/errors.ts'
 import { parseJson } from '../base/lines.ts'
+import { ProxyError } from '../base/proxy.ts'
 import { redact } from '../judge/secret.ts'
 import type { Hub } from './hub-access.ts'
 
@@ -14,29 +15,42 @@ export interface HubRequest {
   readonly subject: string
   /** Statuses that are answers too, beside success. */
   readonly accepts?: readonly number[]
+  /** Asks for what a file holds, which a server may have to fetch first. */
+  readonly isContent?: boolean
 }
 
 /** What may not happen again: a cut connection, a busy server. */
 export class PassingError extends Error {
   override name = 'PassingError'
   readonly waitMs: number
+  /** After so many there is no use in another. */
+  readonly attempts: number
 
-  constructor(message: string, waitMs = 0) {
+  constructor(message: string, waitMs = 0, attempts = Number.POSITIVE_INFINITY) {
     super(message)
     this.waitMs = waitMs
+    this.attempts = attempts
   }
 }
 
+/** The Hub, or the way to it, is not there for now: who has something in the cache can go on with it. */
+export class UnreachableError extends UserError {
+  override name = 'UnreachableError'
+}
+
 const MOST_REDIRECTS = 5
-const ATTEMPTS = 6
 const FIRST_WAIT_MS = 500
+/** Of a name that nobody knows: a second look may find a network that has just come up. */
+const ATTEMPTS_UNKNOWN = 2
 const LONGEST_WAIT_MS = 5 * 60_000
 /** Of a listing: a repository has at most some 100,000 files. */
 const MAX_JSON_BYTES = 64 << 20
 
 /**
- * Does `work` until it ends without a PassingError. The count of failures begins anew when `done` is more than ever.
- * @throws UserError after 6 failures in a row, or where a server wants us to wait longer than 5 minutes.
+ * Does `work` until it ends without a PassingError, and tells of each that comes before another try. The count of failures
+ * begins anew when `done` is more than ever.
+ * @throws UnreachableError after as many failures in a row as the Hub's patience has, or where a server wants us to wait
+ * longer than 5 minutes.
  */
 export async function persistently<T>(hub: Hub, work: () => Promise<T>, done: () => number = () => 0): Promise<T> {
   let reached = done()
@@ -49,12 +63,16 @@ export async function persistently<T>(hub: Hub, work: () => Promise<T>, done: ()
         failures = 1
         reached = done()
       }
-      const isLong = error.waitMs > LONGEST_WAIT_MS
-      const why = isLong
-        ? `it asks to wait ${Math.round(error.waitMs / 1000)} s`
-        : `given up after ${failures} attempts`
-      if (isLong || failures === ATTEMPTS) throw new UserError(`${error.message} (${why})`)
-      await hub.clock.sleep(error.waitMs + FIRST_WAIT_MS * 2 ** (failures - 1), hub.signal)
+      if (error.waitMs > LONGEST_WAIT_MS) {
+        throw new UnreachableError(`${error.message} (it asks to wait ${Math.round(error.waitMs / 1000)} s)`)
+      }
+      if (failures >= Math.min(error.attempts, hub.patience.attempts)) {
+        const count = failures === 1 ? '' : ` (given up after ${failures} attempts)`
+        throw new UnreachableError(error.message + count)
+      }
+      const waitMs = error.waitMs + FIRST_WAIT_MS * 2 ** (failures - 1)
+      hub.tell(`trying again in ${waitMs / 1000} s: ${error.message}`)
+      await hub.clock.sleep(waitMs, hub.signal)
     }
   }
 }
@@ -95,7 +113,7 @@ export async function* bodyOf(hub: Hub, response: Response, subject: string): As
   const reader = response.body.getReader()
   try {
     for (;;) {
-      const next = await reader.read().catch((error: unknown) => {
+      const next = await within(hub.patience.silenceMs, reader.read()).catch((error: unknown) => {
         throw connectionError(hub, subject, error)
       })
       if (next.done) return
@@ -132,10 +150,32 @@ async function send(hub: Hub, request: HubRequest, url: URL): Promise<Response> 
   const isHome = url.origin === new URL(hub.endpoint).origin
   if (isHome && hub.token !== undefined) headers.set('authorization', `Bearer ${hub.token.reveal()}`)
   const { method = 'GET', body } = request
+  const silence = new AbortController()
+  const signal = AbortSignal.any([hub.signal, silence.signal])
+  const { headersMs, silenceMs } = hub.patience
+  // What is uploaded may take any time before there is an answer.
+  const limitMs = body === undefined ? (request.isContent ? silenceMs : headersMs) : undefined
   try {
-    return await fetch(url.href, { method, headers, body, redirect: 'manual', signal: hub.signal })
+    return await within(limitMs, hub.fetch(url.href, { method, headers, body, redirect: 'manual', signal }))
   } catch (error) {
+    silence.abort()
     throw connectionError(hub, request.subject, error)
+  }
+}
+
+class SilenceError extends Error {}
+
+/** What is awaited, unless nothing comes for too long; without a limit it is waited for. @throws SilenceError */
+async function within<T>(limitMs: number | undefined, work: Promise<T>): Promise<T> {
+  if (limitMs === undefined) return work
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new SilenceError(`nothing came for ${limitMs / 1000} s`)), limitMs)
+  })
+  try {
+    return await Promise.race([work, silence])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -143,9 +183,12 @@ async function send(hub: Hub, request: HubRequest, url: URL): Promise<Response> 
 function connectionError(hub: Hub, subject: string, error: unknown): Error {
   hub.signal.throwIfAborted()
   const cause = error instanceof Error ? (error.cause ?? error) : error
-  const code = codeOf(cause) ?? cleanText(hub, messageOf(cause))
-  const message = `${subject}: no whole answer from ${hub.endpoint} (${code})`
-  return /CERT|^ERR_(?:TLS|SSL)|^UNABLE_TO_/.test(code) ? new UserError(message) : new PassingError(message)
+  const code = codeOf(cause) ?? ''
+  const problem = cause instanceof ProxyError || code === '' ? cleanText(hub, messageOf(cause)) : code
+  const message = `${subject}: no whole answer from ${hub.endpoint} (${problem})`
+  const isFinal = /CERT|^ERR_(?:TLS|SSL)|^UNABLE_TO_/.test(code) || (cause instanceof ProxyError && cause.isRefusal)
+  if (isFinal) return new UserError(message)
+  return code === 'ENOTFOUND' ? new PassingError(message, 0, ATTEMPTS_UNKNOWN) : new PassingError(message)
 }
 
 /** A text of a server without the token and without lines. */
@@ -169,7 +212,11 @@ async function refusal(hub: Hub, subject: string, response: Response): Promise<E
   return new UserError(advice === undefined ? answer : `${answer}: ${advice}`)
 }
 
+/** `RateLimit: "api";r=0;t=55`, as huggingface.co has it, or Retry-After. */
 function retryAfterMs(response: Response): number {
+  // https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-09.html, as far as huggingface_hub reads it
+  const limit = /"\w+"\s*;\s*r\s*=\s*\d+\s*;\s*t\s*=\s*(\d+)/.exec(response.headers.get('ratelimit') ?? '')
+  if (limit !== null) return Number(limit[1]) * 1000
   const text = response.headers.get('retry-after') ?? ''
   const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now()
   return waitMs > 0 ? waitMs : 0

@@ -1,8 +1,10 @@
 /** @file What is there to work with, what is missing, and how to get it: the `doctor` command. */
 import { execFile } from 'node:child_process'
 import { messageOf, UserError } from '../base/errors.ts'
+import { fetchBy } from '../base/proxy.ts'
 import { elementCount } from '../engine/dims.ts'
 import { runtimeVersion } from '../engine/probe.ts'
+import { findToken, tokenPath } from '../interop/hub-access.ts'
 import { families } from '../model/families.ts'
 import { loadConfig } from '../model/load.ts'
 import { openWeights } from '../model/tensor-source.ts'
@@ -131,8 +133,10 @@ const VARIABLES: Readonly<Record<string, string>> = {
 
 /** Whether keys and settings of the Hub are set. Their values are nobody's business. */
 function variableChecks(environment: Environment): Check[] {
-  const others = Object.keys(environment).filter((name) => /^HF_\w+$|^\w+_API_KEY$/.test(name) && !(name in VARIABLES))
-  return [...Object.keys(VARIABLES), ...others.sort()].map((name): Check => {
+  const others = Object.keys(environment).filter(
+    (name) => /^HF_\w+$|^\w+_API_KEY$/.test(name) && !(name in VARIABLES) && name !== 'HF_TOKEN',
+  )
+  const variables = [...Object.keys(VARIABLES), ...others.sort()].map((name): Check => {
     const own = { area: 'environment', name } as const
     if (environment[name]) return { ...own, state: 'ok', value: 'set' }
     return {
@@ -142,6 +146,20 @@ function variableChecks(environment: Environment): Check[] {
       fix: VARIABLES[name] ?? 'it is empty: give it a value, or unset it',
     }
   })
+  return [tokenCheck(environment), ...variables]
+}
+
+/** Where the token of the Hub is; never what it is. */
+function tokenCheck(environment: Environment): Check {
+  const own = { area: 'environment', name: 'token of the Hub' } as const
+  const fix = `for private and gated repositories: set HF_TOKEN, or write it to ${tokenPath(environment)}`
+  try {
+    const place = findToken(environment)
+    if (place !== undefined) return { ...own, state: 'ok', value: `by ${place}` }
+    return { ...own, state: 'absent', value: 'none', fix }
+  } catch (error) {
+    return { ...own, state: 'absent', value: messageOf(error), fix }
+  }
 }
 
 /** Whether something answers, be it with a refusal. No key is sent. */
@@ -151,6 +169,7 @@ async function networkChecks(environment: Environment): Promise<Check[]> {
     ...(environment['OPENAI_API_KEY'] ? [environment['OPENAI_BASE_URL'] || 'https://api.openai.com/v1'] : []),
     ...(environment['ANTHROPIC_API_KEY'] ? [environment['ANTHROPIC_BASE_URL'] || 'https://api.anthropic.com'] : []),
   ]
+  const request = fetchBy(environment)
   return Promise.all(
     places.map(async (address): Promise<Check> => {
       // Without user, password and query, which may be secret.
@@ -158,7 +177,7 @@ async function networkChecks(environment: Environment): Promise<Check[]> {
       const own = { area: 'network', name } as const
       const fix = 'check network, proxy and the address; local models and `arithmetic` need none'
       try {
-        const { status } = await fetch(address, { method: 'HEAD', signal: AbortSignal.timeout(10_000) })
+        const { status } = await request(address, { method: 'HEAD', signal: AbortSignal.timeout(10_000) })
         return { ...own, state: 'ok', value: `answers (${status})` }
       } catch (error) {
         const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : ''
