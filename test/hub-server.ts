@@ -16,6 +16,8 @@ export interface HubRepo {
   commit: string
   readonly files: Map<string, HubFile>
   readonly isGated?: boolean
+  /** Beside `main` and `work`. */
+  readonly branch?: string
   /** Names that the listing has beside those of the files. */
   readonly oddNames?: readonly string[]
 }
@@ -131,7 +133,8 @@ function find(hub: HubServer, { groups, authorization }: Routed, response: Serve
   const repo = hub.repos.get(`${groups['type'] ?? 'models'}/${groups['id']}`)
   if (repo === undefined) refuse(response, authorization === undefined ? 401 : 404, 'RepoNotFound')
   else if (repo.isGated && authorization !== `Bearer ${TOKEN}`) refuse(response, 401, 'GatedRepo')
-  else if (!['main', 'work', repo.commit].includes(groups['revision'])) refuse(response, 404, 'RevisionNotFound')
+  else if (!['main', 'work', repo.branch, repo.commit].includes(groups['revision']))
+    refuse(response, 404, 'RevisionNotFound')
   else return repo
   return undefined
 }

@@ -1,6 +1,7 @@
 /** Downloads and uploads against a hub on this machine (hub-server.ts). */
 import { createHash } from 'node:crypto'
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -9,12 +10,15 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { writeTinyModel } from '../scripts/tiny-model.ts'
+import { UserError } from '../src/base/errors.ts'
 import { random } from '../src/base/random.ts'
 import { openHubView } from '../src/cli/hub-view.ts'
 import { main } from '../src/cli/main.ts'
@@ -86,7 +90,7 @@ function addRepo(key: string, files: Record<string, HubFile>, more: Partial<HubR
   return repo
 }
 
-function get(repo: string, more: object = {}, hub = hubFor(), show: (event: HubEvent) => void = () => {}) {
+function get(repo: string, more: object = {}, hub = hubFor(), show: (event: HubEvent) => unknown = () => {}) {
   return download(downloadSchema.parse({ repo, ...more }), hub, show)
 }
 
@@ -113,6 +117,9 @@ test('a download makes the folders, names and links that huggingface_hub makes',
   expect(bytes).toBe(1002)
   // git hash-object of "{}" without a line end
   expect(etagOf(config)).toBe('9e26dfeeb6e641a33dae4961196235bdb965b21b')
+  const absent = join(repo, '.no_exist', COMMIT)
+  expect(filesIn(absent)).toContain('tokenizer.json') // of a model, so that no start asks again
+  rmSync(join(repo, '.no_exist'), { recursive: true })
   expect(filesIn(repo)).toEqual(
     [
       `blobs/${etagOf(config)}`,
@@ -279,7 +286,7 @@ test.each([
     { etag: '"abc"', 'content-length': '3', 'x-linked-size': '1e99' },
     'expected its hash and size',
   ],
-  ['a size that no disk has', { etag: '"abc"', 'x-linked-size': '999999999999999' }, 'GB are needed'],
+  ['a size that no disk has', { etag: '"abc"', 'x-linked-size': '999999999999999' }, '1000.0 TB are needed'],
   ['another commit', { etag: '"abc"', 'x-repo-commit': 'f'.repeat(40) }, `found ${'f'.repeat(40)}`],
 ])('%s is refused', async (_what, headers, message) => {
   addRepo('models/org/name', { 'config.json': small('{}') })
@@ -323,7 +330,7 @@ test('two downloads of the same at once share the work', async () => {
   const [one, other] = await Promise.all(both)
   expect(one).toEqual(other)
   expect(cdnRequests()).toHaveLength(1)
-  expect(seen).toContain('hub-waiting')
+  expect(seen).toContain('hub-notice')
 })
 
 test('where the system has no links the file itself is in the snapshot, and is not fetched again', async () => {
@@ -465,11 +472,259 @@ test('the trainer in TypeScript takes names of the Hub', async () => {
   }
 })
 
-test('a cached model is used where the Hub cannot be reached', async () => {
+/** The cache as Python leaves it: nothing is known of what was not asked for. */
+async function fetchByPython(key: string, files: readonly string[] = ['config.json', 'model.safetensors']) {
+  const { folder } = await get(key, { files })
+  rmSync(join(home, `hub/models--${key.replace('/', '--')}/.no_exist`), { recursive: true })
+  server.requests.length = 0
+  return folder
+}
+
+const refOf = (name: string): string => readFileSync(join(home, `hub/models--org--${name}/refs/main`), 'utf8')
+
+test('a model in the cache is used as it is: what may stand beside it is asked for once, at its commit, and the branch stays', async () => {
   addTinyModel('models/org/tiny')
-  const { folder } = await get('org/tiny') // knows nothing of optional files
-  server.trouble = (_request, response) => void response.destroy() === undefined
+  const folder = await fetchByPython('org/tiny')
+  const repo = server.repos.get('models/org/tiny')
+  const moved = { commit: 'b'.repeat(40), files: new Map([['config.json', small('{"new": 1}')]]) }
+  server.repos.set('models/org/tiny', { ...moved, ...{ commit: COMMIT, files: repo?.files ?? moved.files } })
   expect(await resolved('org/tiny', 'model')).toBe(folder)
+  const paths = server.requests.map(({ path }) => path)
+  expect(paths[0]).toBe(`/api/models/org/tiny/revision/${COMMIT}`)
+  expect(paths.filter((path) => path.includes('main'))).toEqual([])
+  expect(filesIn(folder)).toContain('tokenizer.json')
+  server.requests.length = 0
+  server.repos.set('models/org/tiny', moved)
+  expect(await resolved('org/tiny', 'model')).toBe(folder)
+  expect(server.requests).toEqual([])
+  expect(refOf('tiny')).toBe(COMMIT)
+})
+
+test('after a download by command a model is not asked for again, and does not move', async () => {
+  addTinyModel('models/org/tiny')
+  const { folder } = await get('org/tiny')
+  const repo = server.repos.get('models/org/tiny')
+  if (repo !== undefined) repo.commit = 'b'.repeat(40)
+  server.requests.length = 0
+  expect(await resolved('org/tiny', 'model')).toBe(folder)
+  expect(server.requests).toEqual([])
+  expect(refOf('tiny')).toBe(COMMIT)
+  await get('org/tiny')
+  expect(refOf('tiny')).toBe('b'.repeat(40))
+})
+
+test('where the Hub gives no answer about what stands beside it, a model is used after one attempt, and a line says so', async () => {
+  addTinyModel('models/org/tiny')
+  const folder = await fetchByPython('org/tiny')
+  const notices: string[] = []
+  const use = async (): Promise<string> =>
+    resolveName('org/tiny', 'model', {
+      open: () => hubFor({}, undefined, { patience: { attempts: 6, headersMs: 50, silenceMs: 50 } }),
+      show: (event) => event.type === 'hub-notice' && notices.push(event.message),
+      tell: () => {},
+    })
+  server.trouble = (_request, response) => void response.destroy() === undefined
+  expect(await use()).toBe(folder)
+  server.trouble = () => true // no answer at all
+  expect(await use()).toBe(folder)
+  expect(server.requests).toHaveLength(2)
+  expect(waits).toEqual([])
+  expect(notices).toEqual([
+    expect.stringMatching(/^model org\/tiny: used as it is in the cache; .*no whole answer/),
+    expect.stringContaining('nothing came for 0.05 s'),
+  ])
+})
+
+test('a model of which a part is in the cache comes whole at that commit; what that commit has not says how to get it', async () => {
+  addTinyModel('models/org/tiny')
+  const folder = await fetchByPython('org/tiny', ['config.json'])
+  expect(await resolved('org/tiny', 'model')).toBe(folder)
+  expect(filesIn(folder)).toContain('model.safetensors')
+  expect(server.requests.filter(({ path }) => path.includes('main'))).toEqual([])
+  await expect(resolved('org/tiny/x.gguf', 'model')).rejects.toThrow(
+    /no file x\.gguf.* bring it up to date: stepdpo download org\/tiny x\.gguf$/,
+  )
+})
+
+/** Runs as somebody who may read the cache and write nothing of it. */
+async function readingOnly<T>(work: () => Promise<T>): Promise<T> {
+  const folders = [
+    root,
+    home,
+    ...readdirSync(home, { recursive: true, encoding: 'utf8' }).map((name) => join(home, name)),
+  ]
+  const modes = folders.map((path) => lstatSync(path)).map((stat) => (stat.isDirectory() ? stat.mode : undefined))
+  for (const [at, mode] of modes.entries()) if (mode !== undefined) chmodSync(folders[at], 0o555)
+  const isRoot = process.geteuid?.() === 0
+  if (isRoot) process.seteuid?.(65534)
+  try {
+    return await work()
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+    for (const [at, mode] of modes.entries()) if (mode !== undefined) chmodSync(folders[at], mode)
+  }
+}
+
+test.skipIf(process.platform === 'win32')(
+  'a cache that cannot be written is enough for what is whole in it',
+  async () => {
+    addTinyModel('models/org/tiny')
+    addRepo('datasets/org/set', { 'pairs.jsonl': small('{}\n') })
+    const folder = await fetchByPython('org/tiny')
+    const data = await resolved('org/set', 'dataset')
+    await readingOnly(async () => {
+      expect(await resolved('org/tiny', 'model')).toBe(folder)
+      expect(await resolved('org/set', 'dataset')).toBe(data)
+      expect((await get('org/tiny', { files: ['config.json'] })).folder).toBe(folder)
+      await expect(get('org/tiny')).rejects.toThrow(/may not be written: set HF_HOME .* \(EACCES\)/)
+      await expect(get('org/tiny')).rejects.toBeInstanceOf(UserError)
+      await expect(get('org/tiny', { local_dir: join(home, 'out') })).rejects.toBeInstanceOf(UserError)
+    })
+  },
+)
+
+test('offline, the command answers from the cache, or names what is missing', async () => {
+  addTinyModel('models/org/tiny')
+  const offline = hubFor({ HF_HUB_OFFLINE: '1' })
+  await expect(get('org/tiny', {}, offline)).rejects.toThrow('Where there is a network: stepdpo download org/tiny')
+  const { folder } = await get('org/tiny', { files: ['config.json'] })
+  server.requests.length = 0
+  const notices: string[] = []
+  const hear = (event: HubEvent): unknown => event.type === 'hub-notice' && notices.push(event.message)
+  expect(await get('org/tiny', { files: ['config.json'] }, offline, hear)).toMatchObject({ folder, commit: COMMIT })
+  expect(await get('org/tiny', { include: ['*.json'] }, offline, hear)).toMatchObject({ files: ['config.json'] })
+  expect(notices[1]).toContain('1 files are in the cache; whether the repository has more is not known')
+  await expect(get('org/tiny', { files: ['config.json', 'README.md'] }, offline)).rejects.toThrow(
+    /Face cache: README\.md, and .*: stepdpo download org\/tiny config\.json README\.md$/,
+  )
+  await expect(get('org/tiny', {}, offline)).rejects.toThrow('Face cache: model.safetensors, and')
+  expect(server.requests).toEqual([])
+  const whole = await get('org/tiny')
+  const again = await get('org/tiny', {}, offline)
+  expect(again).toEqual({ ...whole, files: [...whole.files].sort() })
+})
+
+test('a data set without a named file is used from the cache where the Hub cannot be reached, and a line says so', async () => {
+  addRepo('datasets/org/set', { 'pairs.jsonl': small('{}\n'), 'README.md': small('') })
+  const path = await resolved('org/set', 'dataset')
+  const notices: string[] = []
+  const show = (event: HubEvent): unknown => event.type === 'hub-notice' && notices.push(event.message)
+  server.trouble = (_request, response) => void response.destroy() === undefined
+  expect(await resolveName('org/set', 'dataset', { open: hubFor, show, tell: () => {} })).toBe(path)
+  expect(notices).toEqual([expect.stringContaining('dataset org/set: pairs.jsonl is used from the cache; ')])
+  await expect(resolved('org/other', 'dataset')).rejects.toThrow('given up after 6 attempts')
+  server.trouble = (_request, response) => {
+    response.writeHead(403).end()
+    return true
+  }
+  await expect(resolved('org/set', 'dataset')).rejects.toThrow('answers 403')
+})
+
+test('who is waited for is said, and a lock that nobody keeps fresh is left over', async () => {
+  addRepo('models/org/name', { 'config.json': small('{}') })
+  const lock = join(home, 'hub/.locks/models--org--name/run.lock')
+  const owner = join(lock, '7_1_gone.example')
+  mkdirSync(owner, { recursive: true })
+  const notices: string[] = []
+  await get('org/name', {}, hubFor(), (event) => {
+    if (event.type !== 'hub-notice') return
+    notices.push(event.message)
+    const old = new Date(Date.now() - 121_000)
+    utimesSync(owner, old, old)
+  })
+  expect(notices).toEqual([
+    `process 7 on gone.example is downloading this; waiting for it. If it is gone, remove ${lock}`,
+  ])
+})
+
+test.each([
+  ['before the first byte of an answer', 'hub' as const, 'headersMs' as const],
+  ['before the first byte of a file', 'cdn' as const, 'silenceMs' as const],
+  ['within a file', 'cdn' as const, 'silenceMs' as const],
+])('a connection that stalls %s is given up and tried again, and a line says so', async (when, place, limit) => {
+  const file = large(5000)
+  addRepo('models/org/name', { 'model.safetensors': file })
+  const told: string[] = []
+  let stalls = 1
+  server.trouble = (request, response) => {
+    if (request.place !== place || stalls === 0) return false
+    stalls--
+    if (when === 'within a file') response.writeHead(200).write(file.bytes.subarray(0, 2000))
+    return true
+  }
+  const patience = { attempts: 6, headersMs: 20_000, silenceMs: 20_000, [limit]: 600 }
+  const hub = hubFor({}, undefined, { patience, tell: (message) => told.push(message) })
+  const { folder } = await get('org/name', {}, hub)
+  expect(readFileSync(join(folder, 'model.safetensors')).equals(file.bytes)).toBe(true)
+  expect(told).toEqual([expect.stringMatching(/^trying again in 0\.5 s: .*nothing came for 0\.6 s/)])
+  if (when === 'within a file') expect(cdnRequests()[1].range).toBe('bytes=2000-')
+})
+
+test('times are those of huggingface_hub, and what is no time is refused', () => {
+  expect(hubFor().patience).toEqual({ attempts: 6, headersMs: 10_000, silenceMs: 30_000 })
+  const patience = hubFor({ HF_HUB_DOWNLOAD_TIMEOUT: '60', HF_HUB_ETAG_TIMEOUT: '3' }).patience
+  expect(patience).toEqual({ attempts: 6, headersMs: 3000, silenceMs: 60_000 })
+  expect(() => hubFor({ HF_HUB_DOWNLOAD_TIMEOUT: 'soon' })).toThrow('HF_HUB_DOWNLOAD_TIMEOUT: expected seconds')
+})
+
+test('the limits that huggingface.co announces are waited for, and an unknown host is looked for twice', async () => {
+  addRepo('models/org/name', { 'config.json': small('{}') })
+  server.trouble = (_request, response) => {
+    if (server.requests.length > 1) return false
+    response
+      .writeHead(429, { ratelimit: '"api";r=0;t=55', 'ratelimit-policy': '"fixed window";"api";q=500;w=300' })
+      .end()
+    return true
+  }
+  await get('org/name')
+  expect(waits).toEqual([55_500])
+  waits = []
+  const unknown = (): never => {
+    throw new TypeError('fetch failed', { cause: Object.assign(new Error('no'), { code: 'ENOTFOUND' }) })
+  }
+  const hub = hubFor({}, undefined, { fetch: async () => unknown() })
+  await expect(get('org/name', {}, hub)).rejects.toThrow('(ENOTFOUND) (given up after 2 attempts)')
+  expect(waits).toEqual([500])
+})
+
+test('a name with a colon keeps nobody from the other files', async () => {
+  const odd = 'results_2023-07-19T16:13:42.json'
+  addRepo('datasets/org/set', { 'train.jsonl': small('{}\n'), [odd]: small('[]') })
+  expect(readFileSync(await resolved('org/set/train.jsonl', 'dataset'), 'utf8')).toBe('{}\n')
+  if (process.platform !== 'win32') expect(readFileSync(await resolved(`org/set/${odd}`, 'dataset'), 'utf8')).toBe('[]')
+})
+
+test('a revision with a slash can be said in a name', async () => {
+  addRepo('models/org/name', { 'config.json': small('{}') }, { branch: 'feat/x' })
+  await get('org/name@feat%2Fx')
+  expect(server.requests[0].path).toBe('/api/models/org/name/revision/feat/x')
+  expect(readFileSync(join(home, 'hub/models--org--name/refs/feat/x'), 'utf8')).toBe(COMMIT)
+  await get('org/name', { revision: 'feat/x', local_dir: join(home, 'out') })
+})
+
+test('room is looked for before the first byte, for all that is missing', async () => {
+  addRepo('models/org/name', { 'a.safetensors': large(2000), 'b.safetensors': large(3000, 1) })
+  server.trouble = ({ method, path }, response) => {
+    if (method !== 'HEAD') return false
+    const size = path.includes('b.safe') ? '999999999999000' : '2000'
+    response.writeHead(200, { etag: `"${path.includes('b.safe') ? 'b' : 'a'}bc"`, 'x-linked-size': size }).end()
+    return true
+  }
+  await expect(get('org/name')).rejects.toThrow(/1000\.0 TB are needed and [\d.]+ [kMGT]?B free: make room/)
+  expect(cdnRequests()).toEqual([])
+})
+
+test.skipIf(!existsSync('/dev/full'))('a disk that is full midway is said with the file and the folder', async () => {
+  const file = large(5000)
+  addRepo('models/org/name', { 'model.safetensors': file })
+  const blobs = join(home, 'hub/models--org--name/blobs')
+  mkdirSync(blobs, { recursive: true })
+  symlinkSync('/dev/full', join(blobs, `${etagOf(file)}.incomplete`))
+  const error = await get('org/name').catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(UserError)
+  expect(String(error)).toMatch(
+    /model\.safetensors, in .*snapshots.*: the disk is full: make room.*the same command goes on where it stopped \(ENOSPC\)/,
+  )
 })
 
 function adapterFolder(base = 'org/base'): string {

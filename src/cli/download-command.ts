@@ -4,7 +4,7 @@ import { UserError } from '../base/errors.ts'
 import { openHub } from '../interop/hub-access.ts'
 import { downloadSchema } from '../recipe/hub-settings.ts'
 import { addFlags } from './flags.ts'
-import { hubView } from './hub-view.ts'
+import { hubNotices, hubView } from './hub-view.ts'
 import { parseSettings } from './parse-settings.ts'
 import { withPlaces } from './places.ts'
 import { readConfig } from './read-config.ts'
@@ -21,11 +21,9 @@ export function addDownloadCommand(program: Command): void {
     const { download } = await import('../recipe/download.ts')
     const signals = stopOnSignals(process, () => process.stderr.write('\nstopped; the same command goes on\n'))
     try {
-      const fetched = await download(
-        settings,
-        openHub(process.env, signals.signal),
-        settings.json ? () => {} : hubView(),
-      )
+      const show = settings.json ? hubNotices(process.stderr) : hubView()
+      const tell = (message: string): void => show({ type: 'hub-notice', message })
+      const fetched = await download(settings, openHub(process.env, signals.signal, { tell }), show)
       process.stdout.write(`${settings.json ? JSON.stringify(fetched) : fetched.folder}\n`)
     } catch (error) {
       if (!signals.signal.aborted || error instanceof UserError) throw error

@@ -1,4 +1,5 @@
 /** @file What is told while files of the Hub come, and names of the Hub in settings before a command begins. */
+import { showBytes } from '../base/sizes.ts'
 import { openHub } from '../interop/hub-access.ts'
 import type { HubEvent, Show } from '../recipe/hub-files.ts'
 import type { HubSettings } from '../recipe/hub-names.ts'
@@ -11,12 +12,6 @@ import { printable } from './width.ts'
 const REDRAW_SECONDS = 0.1
 const SILENCE_SECONDS = 10
 const BAR_WIDTH = 20
-
-export function showBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
-}
 
 type Progress = Extract<HubEvent, { type: 'hub-progress' }>
 
@@ -45,7 +40,7 @@ export function openHubView(stream: OutputStream, isLive: boolean, seconds: () =
   }
   return (event) => {
     switch (event.type) {
-      case 'hub-waiting':
+      case 'hub-notice':
         return say(event.message)
       case 'hub-begin':
         begun = shownAt = seconds()
@@ -66,12 +61,21 @@ export function hubView(): Show {
   return openHubView(process.stderr, isLive, () => performance.now() / 1000)
 }
 
+/** Only what a person has to know: the result is for a program. */
+export function hubNotices(stream: OutputStream): Show {
+  return (event) => {
+    if (event.type === 'hub-notice') stream.write(`${printable(event.message)}\n`)
+  }
+}
+
 /** The settings of a command that computes: names of the Hub have become paths, and what they stand for was told. */
 export async function fetchNames<S extends HubSettings>(settings: S): Promise<S> {
   const { resolveNames } = await import('../recipe/hub-names.ts')
+  const show = hubView()
+  const tell = (message: string): void => show({ type: 'hub-notice', message })
   return resolveNames(settings, {
-    open: () => openHub(process.env, new AbortController().signal),
-    show: hubView(),
+    open: () => openHub(process.env, new AbortController().signal, { tell }),
+    show,
     tell: (message) => process.stderr.write(`${printable(message)}\n`),
   })
 }

@@ -73,7 +73,7 @@ function readRef(folder: string, revision: string): string | undefined {
 
 /** Notes which commit a branch or tag is at. */
 export function keepRef(folder: string, revision: string, commit: string): void {
-  if (revision === commit) return
+  if (revision === commit || readRef(folder, revision) === commit) return
   const path = join(folder, 'refs', revision)
   mkdirSync(dirname(path), { recursive: true })
   writeDurably(path, commit)

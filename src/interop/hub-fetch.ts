@@ -9,7 +9,6 @@ import {
   openSync,
   renameSync,
   rmSync,
-  statfsSync,
   statSync,
   truncateSync,
   writeSync,
@@ -73,7 +72,7 @@ export async function hashOf(path: string, algorithm: 'sha1' | 'sha256', head = 
   return hash.digest('hex')
 }
 
-function sizeOf(path: string): number {
+export function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
@@ -89,7 +88,6 @@ function sync(path: string): void {
 /** Fills `partial` until it has the file's size, over as many connections as it takes. */
 async function receive(hub: Hub, file: RemoteFile, partial: string, onBytes: OnBytes): Promise<void> {
   if (sizeOf(partial) > file.size) truncateSync(partial)
-  refuseFullDisk(partial, file.size - sizeOf(partial))
   const fd = openSync(partial, 'a')
   try {
     await persistently(
@@ -113,10 +111,10 @@ async function receiveSome(
 ): Promise<void> {
   const from = sizeOf(partial)
   const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {}
-  const response = await askOnce(hub, { url: file.url, headers, subject: file.path, accepts: [416] })
+  const response = await askOnce(hub, { url: file.url, headers, subject: file.path, accepts: [416], isContent: true })
   const isContinued = response.status === 206 && startOf(response) === from
   let size = isContinued ? from : 0
-  if (!isContinued) truncateSync(partial)
+  if (!isContinued && from > 0) truncateSync(partial)
   if (response.status === 416 || (response.status === 206 && !isContinued)) {
     await response.body?.cancel()
     throw new PassingError(`${file.path}: ${hub.endpoint} does not go on at byte ${from}`)
@@ -134,13 +132,4 @@ async function receiveSome(
 
 function startOf(response: Response): number {
   return Number(/^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1] ?? Number.NaN)
-}
-
-function refuseFullDisk(partial: string, needed: number): void {
-  const { bavail, bsize } = statfsSync(dirname(partial))
-  if (bavail * bsize >= needed) return
-  throw new UserError(
-    `${dirname(partial)}: ${(needed / 1e9).toFixed(1)} GB are needed and ${((bavail * bsize) / 1e9).toFixed(1)} GB free: ` +
-      'make room, or set HF_HOME to a folder on another disk',
-  )
 }

@@ -31,6 +31,12 @@ export function subjectOf({ type, id, revision }: Repo, file?: string): string {
   return file === undefined ? `${type} ${id}${at}` : `${file} of ${type} ${id}${at}`
 }
 
+/** Some names, for a person who has to choose. */
+export function listFiles(files: readonly string[]): string {
+  const more = files.length > 20 ? ` and ${files.length - 20} more` : ''
+  return files.length === 0 ? 'It has none' : `It has ${files.slice(0, 20).join(', ')}${more}`
+}
+
 /** `https://…/api/models/org/name` */
 export function apiUrl(hub: Hub, { type, id }: Repo): string {
   return `${hub.endpoint}/api/${type}s/${id}`

@@ -2,8 +2,7 @@
 import { UserError } from '../base/errors.ts'
 import type { Snapshot } from '../interop/hub-cache.ts'
 import { type HubName, isRepoPath } from '../interop/hub-name.ts'
-import { subjectOf } from '../interop/hub-repo.ts'
-import { listFiles } from './download.ts'
+import { listFiles, subjectOf } from '../interop/hub-repo.ts'
 
 export const INDEX = 'model.safetensors.index.json'
 const CONFIG = 'config.json'
@@ -44,11 +43,15 @@ export function modelFiles(name: HubName, files: readonly string[]): readonly st
 /** The data file that is named, or the only one. */
 export function dataFiles(name: HubName, files: readonly string[]): readonly string[] {
   if (name.file !== undefined) return oneFile(name, files)
-  const data = files.filter((file) => DATA_FILE.test(file) && !NOT_DATA.test(file))
+  const data = dataNames(files)
   if (data.length === 1) return data
   const found = data.length === 0 ? `none. ${listFiles(files)}` : `${data.length}: ${data.slice(0, 20).join(', ')}`
   const advice = data.length === 0 ? '' : `. Name one: ${name.id}/${data[0]}`
   throw new UserError(`${subjectOf(name)}: expected one .jsonl, .json or .parquet file, found ${found}${advice}`)
+}
+
+export function dataNames(files: readonly string[]): readonly string[] {
+  return files.filter((file) => DATA_FILE.test(file) && !NOT_DATA.test(file))
 }
 
 function oneFile(name: HubName, files: readonly string[]): readonly string[] {
@@ -65,12 +68,16 @@ export function shardsOf(index: unknown, name: HubName): readonly string[] {
   throw new UserError(`${subjectOf(name, INDEX)}: expected a weight_map from tensors to files, found something else`)
 }
 
-/** Which files a model still lacks in the cache; with `isStrict` also those of which nobody knows whether they exist. */
-export function missingFiles(name: HubName, snapshot: Snapshot, readIndex: () => unknown, isStrict: boolean): string[] {
+/** Which files a model still lacks in the cache. A configuration and all weights are a model. */
+export function missingFiles(name: HubName, snapshot: Snapshot, readIndex: () => unknown): string[] {
   const lacking = (files: readonly string[]): string[] => files.filter((file) => !snapshot.has(file))
   if (name.file !== undefined) return lacking([name.file])
-  const unknown = isStrict ? lacking(COMPANIONS).filter((file) => !snapshot.lacks(file)) : []
-  if (snapshot.has(ADAPTER_CONFIG)) return [...unknown, ...lacking([ADAPTER_WEIGHTS])]
-  if (snapshot.has(CONFIG) && snapshot.has(INDEX)) return [...unknown, ...lacking(shardsOf(readIndex(), name))]
-  return [...unknown, ...lacking([CONFIG, WEIGHTS])]
+  if (snapshot.has(ADAPTER_CONFIG)) return lacking([ADAPTER_WEIGHTS])
+  if (snapshot.has(CONFIG) && snapshot.has(INDEX)) return lacking(shardsOf(readIndex(), name))
+  return lacking([CONFIG, WEIGHTS])
+}
+
+/** What may stand beside the weights and is not in the cache, where nobody has asked yet whether it exists. */
+export function unknownCompanions(snapshot: Snapshot): string[] {
+  return COMPANIONS.filter((file) => !snapshot.has(file) && !snapshot.lacks(file))
 }

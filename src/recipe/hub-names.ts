@@ -4,15 +4,13 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { UserError } from '../base/errors.ts'
 import { type Environment, type Hub, hubCache } from '../interop/hub-access.ts'
-import { findSnapshot, repoFolder, type Snapshot, snapshotAt } from '../interop/hub-cache.ts'
+import { findSnapshot } from '../interop/hub-cache.ts'
 import { type HubName, parseHubName, type RepoType } from '../interop/hub-name.ts'
-import { type Listing, subjectOf } from '../interop/hub-repo.ts'
 import { ADAPTER_CONFIG } from '../model/adapter-file.ts'
 import { readJsonFile } from '../model/load.ts'
-import { fetchFiles, type Show } from './hub-files.ts'
-import { COMPANIONS, dataFiles, INDEX, missingFiles, modelFiles, shardsOf } from './hub-model.ts'
+import type { Show } from './hub-files.ts'
+import { dataPlace, modelPlace } from './hub-places.ts'
 
 /** The settings that may name something of the Hub. */
 export interface HubSettings {
@@ -92,7 +90,7 @@ export async function resolveName(text: string, type: RepoType, use: HubUse): Pr
   if (name === undefined) return text
   const hub = use.open()
   const isData = name.type === 'dataset'
-  const { commit, folder, file } = isData ? await dataFile(hub, name, use.show) : await modelPlace(hub, name, use.show)
+  const { commit, folder, file } = isData ? await dataPlace(hub, name, use.show) : await modelPlace(hub, name, use.show)
   use.tell(`${text}: commit ${commit}${isData ? `, ${file}` : ''}`)
   return file === undefined ? folder : join(folder, file)
 }
@@ -108,71 +106,4 @@ function hubNameOf(text: string, type: RepoType): HubName | undefined {
 export function cachedModel(text: string, environment: Environment): string | undefined {
   const name = hubNameOf(text, 'model')
   return name === undefined ? undefined : findSnapshot(hubCache(environment), name)?.folder
-}
-
-/** What a name stands for: a folder of the cache, or a file in it. */
-interface Place {
-  readonly commit: string
-  readonly folder: string
-  readonly file?: string
-}
-
-async function modelPlace(hub: Hub, name: HubName, show: Show): Promise<Place> {
-  const { commit, folder } = await modelSnapshot(hub, name, show)
-  return { commit, folder, file: name.file }
-}
-
-async function modelSnapshot(hub: Hub, name: HubName, show: Show): Promise<Snapshot> {
-  const cached = findSnapshot(hub.cache, name)
-  const lacks = (snapshot: Snapshot, isStrict: boolean): string[] =>
-    missingFiles(name, snapshot, () => readJsonFile(join(snapshot.folder, INDEX)), isStrict)
-  if (cached !== undefined && lacks(cached, !hub.isOffline).length === 0) return cached
-  if (hub.isOffline) throw offline(name, cached === undefined ? undefined : lacks(cached, false))
-  return fetchModel(hub, name, show).catch((error: unknown) => {
-    // What a person can start without the network works without it: only what may not even exist is not known.
-    if (cached !== undefined && error instanceof UserError && lacks(cached, false).length === 0) return cached
-    throw error
-  })
-}
-
-async function fetchModel(hub: Hub, name: HubName, show: Show): Promise<Snapshot> {
-  const first = await fetchFiles(
-    hub,
-    {
-      repo: name,
-      choose: ({ files }) => modelFiles(name, files),
-      ...(name.file === undefined && { optional: COMPANIONS }),
-    },
-    show,
-  )
-  if (first.files.includes(INDEX)) {
-    const shards = shardsOf(readJsonFile(join(first.folder, INDEX)), name)
-    const choose = (): readonly string[] => shards
-    await fetchFiles(hub, { repo: { ...name, revision: first.commit }, choose }, show)
-  }
-  return snapshotAt(repoFolder(hub.cache, name), first.commit)
-}
-
-/** Without a named file the Hub is asked, since the cache may hold one of several. */
-async function dataFile(hub: Hub, name: HubName, show: Show): Promise<Place> {
-  const cached = findSnapshot(hub.cache, name)
-  const isThere = name.file === undefined ? hub.isOffline : cached?.has(name.file)
-  if (cached !== undefined && isThere) {
-    const [file] = dataFiles(name, cached.files())
-    return { commit: cached.commit, folder: cached.folder, file }
-  }
-  if (hub.isOffline) throw offline(name, cached && name.file !== undefined ? [name.file] : undefined)
-  const choose = ({ files }: Listing): readonly string[] => dataFiles(name, files)
-  const { commit, folder, files } = await fetchFiles(hub, { repo: name, choose }, show)
-  return { commit, folder, file: files[0] }
-}
-
-function offline(name: HubName, missing: readonly string[] | undefined): UserError {
-  const what = missing === undefined ? '' : `: ${missing.join(', ')}`
-  const kind = name.type === 'dataset' ? ' --repo_type dataset' : ''
-  const revision = name.revision === 'main' ? '' : ` --revision ${name.revision}`
-  return new UserError(
-    `${subjectOf(name)} is not in the Hugging Face cache${what}, and HF_HUB_OFFLINE is set. Where there is a network: ` +
-      `stepdpo download ${name.id}${name.file === undefined ? '' : ` ${name.file}`}${kind}${revision}`,
-  )
 }
