@@ -19,10 +19,25 @@ const PARTS: ReadonlyMap<string, Part> = new Map<string, Part>([
   ['%b', name({ month: 'short' })],
   ['%A', name({ weekday: 'long' })],
   ['%a', name({ weekday: 'short' })],
+  ['%y', (date) => pad(date.getFullYear() % 100)],
+  ['%e', (date) => String(date.getDate()).padStart(2)],
+  ['%I', (date) => pad(date.getHours() % 12 || 12)],
+  ['%p', (date) => (date.getHours() < 12 ? 'AM' : 'PM')],
+  ['%-d', (date) => String(date.getDate())],
+  ['%-m', (date) => String(date.getMonth() + 1)],
+  ['%-H', (date) => String(date.getHours())],
+  ['%-I', (date) => String(date.getHours() % 12 || 12)],
   ['%%', () => '%'],
 ])
 
-/** Python's `strftime` for the directives that chat templates use; others stay as they are. Local time. */
+/**
+ * Python's `strftime` for the directives that chat templates use. Local time.
+ * @throws Error for other directives.
+ */
 export function formatDate(date: Date, format: string): string {
-  return format.replace(/%./g, (directive) => PARTS.get(directive)?.(date) ?? directive)
+  return format.replace(/%[-_0^#]?.?/gs, (directive) => {
+    const part = PARTS.get(directive)
+    if (part === undefined) throw new Error(`the directive ${directive} of a date is not supported`)
+    return part(date)
+  })
 }

@@ -23,7 +23,10 @@ test('a template sees its variables, the globals of transformers, and blocks wit
 })
 
 test('dates are written in English as strftime writes them', () => {
-  expect(formatDate(now, '%Y-%m-%d %H:%M:%S %a %A %b %B %% %q')).toBe('2024-07-06 05:04:03 Sat Saturday Jul July % %q')
+  expect(formatDate(now, '%Y-%m-%d %H:%M:%S %a %A %b %B %%')).toBe('2024-07-06 05:04:03 Sat Saturday Jul July %')
+  // datetime(2024, 7, 6, 5, 4, 3).strftime in Python
+  expect(formatDate(now, '%y|%e|%I|%p|%-d|%-m|%-H|%-I')).toBe('24| 6|05|AM|6|7|5|5')
+  expect(() => formatDate(now, '%j')).toThrow('%j')
 })
 
 test('an exception of the template is an error of the user with its words', () => {
