@@ -16,10 +16,10 @@ test('a template sees its variables, the globals of transformers, and blocks wit
       "{% for m in messages %}\n  {% if m['role'] == 'user' %}\nQ{{ m.content | trim }}\n{% endif %}\n{% endfor %}A",
     ),
   ).toBe('QHi <b>\nA')
-  expect(render('{{ range(3) | join }}{{ range(5, 1, -2) | join }}{{ none is none }}{{ True }}')).toBe('01253truetrue')
-  expect(render("{{ tools is defined }} {{ strftime_now('%d %B %Y') }}")).toBe('false 06 July 2024')
+  expect(render('{{ range(3) | join }}{{ range(5, 1, -2) | join }}{{ none is none }}{{ True }}')).toBe('01253TrueTrue')
+  expect(render("{{ tools is defined }} {{ strftime_now('%d %B %Y') }}")).toBe('False 06 July 2024')
   expect(render('{% for i in range(9) %}{% if i == 3 %}{% break %}{% endif %}{{ i }}{% endfor %}')).toBe('012')
-  expect(render("{{ 'aXbX' | replace('X', 'yy') }}{{ 'aXb'.split('X')[1] }}{{ 'a' in 'ab' }}")).toBe('ayybyybtrue')
+  expect(render("{{ 'aXbX' | replace('X', 'yy') }}{{ 'aXb'.split('X')[1] }}{{ 'a' in 'ab' }}")).toBe('ayybyybTrue')
 })
 
 test('dates are written in English as strftime writes them', () => {
