@@ -371,7 +371,11 @@ describe.runIf(isSlow)('as commands', () => {
     const environment = { OPENAI_API_KEY: 'sk-secret', HF_TOKEN: 'hf-secret', STEPDPO_PYTHON: '/nowhere/python' }
     const well = await command.run(['doctor', '--base_model', 'model'], { environment })
     expect([well.code, well.stderr]).toEqual([0, ''])
-    for (const line of [/^✓ device cpu +a small session computes right$/m, /^✓ token of the Hub +by HF_TOKEN$/m, /^✓ tokenizer/m]) {
+    for (const line of [
+      /^✓ device cpu +a small session computes right$/m,
+      /^✓ token of the Hub +by HF_TOKEN$/m,
+      /^✓ tokenizer/m,
+    ]) {
       expect(well.stdout).toMatch(line)
     }
     expect(well.stdout).toMatch(/^· \/nowhere\/python +none that runs\n +→ .*install Python 3/m)
