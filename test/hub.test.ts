@@ -268,6 +268,15 @@ test('a busy server is waited for as long as it says, and not without end', asyn
     return true
   }
   await expect(get('org/name')).rejects.toThrow('asks to wait 3600 s')
+  // What is left of a quota is no reason to wait.
+  const known = waits.length
+  server.trouble = (_request, response) => {
+    if (waits.length > known) return false
+    response.writeHead(502, { ratelimit: '"api";r=487;t=281' }).end()
+    return true
+  }
+  await get('org/name')
+  expect(waits.slice(known)).toEqual([500])
 })
 
 test.each(['../../x', '/etc/x', 'a/../../x', 'a\\..\\x', 'a\0b', '', 'a//b', '.'])(

@@ -134,6 +134,42 @@ test.each(['http_proxy', 'HTTP_PROXY'])('judges and served policies are asked by
   }
 })
 
+test('a form is uploaded by the proxy as it is without one', async () => {
+  const bodies: string[] = []
+  const server = createServer(async (incoming, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of incoming) chunks.push(chunk)
+    bodies.push(`${incoming.headers['content-type']} ${Buffer.concat(chunks)}`)
+    response.end('{}')
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  try {
+    const form = new FormData()
+    form.set('purpose', 'batch')
+    form.set('file', new Blob(['{"custom_id": 1}\n']), 'requests.jsonl')
+    const headers = { authorization: 'Bearer key' }
+    await fetchBy({ http_proxy: address })('http://judge.test/v1/files', { method: 'POST', body: form, headers })
+    expect(seen).toEqual(['POST http://judge.test/v1/files'])
+    expect(bodies[0]).toMatch(/^multipart\/form-data; boundary=/)
+    expect(bodies[0]).toMatch(/name="purpose"\r\n\r\nbatch\r\n/)
+    expect(bodies[0]).toMatch(/filename="requests.jsonl"[^{]*\{"custom_id": 1\}\n/)
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+test('a proxy that opens no way has cost nothing, and another may be asked', async () => {
+  refusal = 502
+  const name = parseServedName('vllm:m@https://judge.test/v1')
+  if (name === undefined) throw new Error('no name')
+  const remote = openServer(name, { environment: { https_proxy: address }, advice: '' }).server
+  const document = { path: '/completions', headers: {}, body: '{}' }
+  const error = await throwsFrom(postJson(remote, document, NEVER))
+  expect(error).toMatchObject({ facts: { kind: 'network', isTransient: true, maybePaid: false } })
+})
+
 const hasOpenssl = (() => {
   try {
     execFileSync('openssl', ['version'])

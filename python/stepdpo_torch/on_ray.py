@@ -54,7 +54,7 @@ def connect(address: str | None, processes: int) -> None:
 
 def main(folder: str, processes: int) -> None:
     connect(os.environ.get("RAY_ADDRESS"), processes)
-    has_gpus = ray.cluster_resources().get("GPU", 0) >= processes
+    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
     place = {"num_gpus": 1} if has_gpus else {"num_cpus": 1}
     workers = [Worker.options(**place).remote() for _ in range(processes)]
     places = [worker.address.remote() for worker in workers]

@@ -12,6 +12,8 @@ export class ProxyError extends Error {
   readonly code: string | undefined
   /** Whether the proxy itself has refused: asking again does not help. */
   readonly isRefusal: boolean
+  /** Whether the request may have come to whom it was for: not where the proxy opened no way to it. */
+  readonly isSent: boolean
 
   constructor(proxy: string, cause: unknown) {
     // undici tells of a refusal by a text only
@@ -20,6 +22,7 @@ export class ProxyError extends Error {
     super(status === undefined ? `${code ?? messageOf(cause)}; proxy ${proxy}` : `the proxy ${proxy} answers ${status}`)
     this.code = code
     this.isRefusal = status?.startsWith('4') === true
+    this.isSent = status === undefined
   }
 }
 
@@ -32,13 +35,13 @@ export function fetchBy(environment: Environment): Fetch {
   const http = readProxy(environment, 'http_proxy')
   const https = readProxy(environment, 'https_proxy') ?? http
   if (http === undefined && https === undefined) return (input, init) => fetch(input, init)
-  const noProxy = environment['no_proxy'] ?? environment['NO_PROXY'] ?? ''
+  const spared = readSpared(environment['no_proxy'] ?? environment['NO_PROXY'] ?? '')
   let opening: Promise<Fetch> | undefined
   return async (input, init) => {
     const url = new URL(input)
     const proxy = url.protocol === 'https:' ? https : http
-    if (proxy === undefined || isThisMachine(url.hostname)) return fetch(url, init)
-    opening ??= openProxied(http?.href ?? '', https?.href ?? '', noProxy)
+    if (proxy === undefined || isThisMachine(url.hostname) || spared(url)) return fetch(url, init)
+    opening ??= openProxied(http?.href ?? '', https?.href ?? '')
     const proxied = await opening
     try {
       return await proxied(url, init)
@@ -54,13 +57,38 @@ function firstCause(error: unknown): unknown {
 }
 
 /** undici's own `fetch`: that of the platform does not understand the agents of another version. */
-async function openProxied(httpProxy: string, httpsProxy: string, noProxy: string): Promise<Fetch> {
+async function openProxied(httpProxy: string, httpsProxy: string): Promise<Fetch> {
   const undici = await import('undici')
   // What is asked by plain HTTP is named to the proxy: many let nobody through to port 80 by CONNECT.
-  const dispatcher = new undici.EnvHttpProxyAgent({ httpProxy, httpsProxy, noProxy, proxyTunnel: false })
+  const dispatcher = new undici.EnvHttpProxyAgent({ httpProxy, httpsProxy, noProxy: '', proxyTunnel: false })
   // The same class of the standard, in the types of another version.
   const proxied = undici.fetch as unknown as (input: URL, init: object) => Promise<Response>
-  return (input, init) => proxied(new URL(input), { ...init, dispatcher })
+  return async (input, init) => proxied(new URL(input), { ...init, ...(await written(init)), dispatcher })
+}
+
+/** A form as bytes: undici's `fetch` knows no forms of the platform's. */
+async function written({ body, headers }: RequestInit = {}): Promise<RequestInit> {
+  if (!(body instanceof FormData)) return {}
+  const form = new Response(body)
+  const all = new Headers(headers)
+  all.set('content-type', form.headers.get('content-type') ?? '')
+  return { body: await form.arrayBuffer(), headers: Object.fromEntries(all) }
+}
+
+/** What NO_PROXY names: hosts with their subdomains, each perhaps with a port, or `*` for all. */
+function readSpared(text: string): (url: URL) => boolean {
+  const entries = text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== '')
+    .map((entry) => /^(?:\*?\.)?(.+?)(?::(\d+))?$/.exec(entry) ?? [])
+  return ({ hostname, port, protocol }) => {
+    const own = port || (protocol === 'https:' ? '443' : '80')
+    return entries.some(
+      ([, host, only]) =>
+        (only === undefined || only === own) && (host === '*' || hostname === host || hostname.endsWith(`.${host}`)),
+    )
+  }
 }
 
 function readProxy(environment: Environment, name: 'http_proxy' | 'https_proxy'): URL | undefined {

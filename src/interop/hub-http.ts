@@ -38,6 +38,11 @@ export class UnreachableError extends UserError {
   override name = 'UnreachableError'
 }
 
+/** There is no such repository, revision or file. */
+export class NotFoundError extends UserError {
+  override name = 'NotFoundError'
+}
+
 const MOST_REDIRECTS = 5
 const FIRST_WAIT_MS = 500
 /** Of a name that nobody knows: a second look may find a network that has just come up. */
@@ -187,7 +192,7 @@ function connectionError(hub: Hub, subject: string, error: unknown): Error {
   const problem = cause instanceof ProxyError || code === '' ? cleanText(hub, messageOf(cause)) : code
   const message = `${subject}: no whole answer from ${hub.endpoint} (${problem})`
   const isFinal = /CERT|^ERR_(?:TLS|SSL)|^UNABLE_TO_/.test(code) || (cause instanceof ProxyError && cause.isRefusal)
-  if (isFinal) return new UserError(message)
+  if (isFinal) return new UnreachableError(message)
   return code === 'ENOTFOUND' ? new PassingError(message, 0, ATTEMPTS_UNKNOWN) : new PassingError(message)
 }
 
@@ -207,15 +212,16 @@ async function refusal(hub: Hub, subject: string, response: Response): Promise<E
   await response.body?.cancel()
   const answer = `${subject}: ${hub.endpoint} answers ${status}${told === '' ? '' : ` (${told})`}`
   if (status === 429 || status === 408 || status >= 500) return new PassingError(answer, retryAfterMs(response))
-  const advice =
-    status === 401 || status === 403 ? accessAdvice(hub, code) : status === 404 ? notFound(code) : undefined
-  return new UserError(advice === undefined ? answer : `${answer}: ${advice}`)
+  if (status === 404) return new NotFoundError(`${answer}: ${notFound(code)}`)
+  return new UserError(status === 401 || status === 403 ? `${answer}: ${accessAdvice(hub, code)}` : answer)
 }
 
 /** `RateLimit: "api";r=0;t=55`, as huggingface.co has it, or Retry-After. */
 function retryAfterMs(response: Response): number {
   // https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-09.html, as far as huggingface_hub reads it
-  const limit = /"\w+"\s*;\s*r\s*=\s*\d+\s*;\s*t\s*=\s*(\d+)/.exec(response.headers.get('ratelimit') ?? '')
+  // Other answers tell by it what is left of the quota.
+  const told = response.status === 429 ? (response.headers.get('ratelimit') ?? '') : ''
+  const limit = /"\w+"\s*;\s*r\s*=\s*\d+\s*;\s*t\s*=\s*(\d+)/.exec(told)
   if (limit !== null) return Number(limit[1]) * 1000
   const text = response.headers.get('retry-after') ?? ''
   const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now()

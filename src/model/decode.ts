@@ -205,7 +205,7 @@ export interface GreedyOptions {
 
 /**
  * The most likely continuation of a prompt, token by token.
- * @throws UserError where the logits are not finite.
+ * @throws UserError where the largest logit is not finite.
  */
 export async function* decodeGreedily(
   decoder: Decoder,

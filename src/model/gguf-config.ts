@@ -110,11 +110,12 @@ function ropeScaling(file: GgufFile, architecture: string): Record<string, unkno
       attention_factor: file.metadata.get(`${prefix}attn_factor`),
     }
   }
+  const factor = file.metadata.get(`${prefix}attn_factor`) ?? 1
+  if (factor !== 1) throw problem(file, `'${prefix}attn_factor' with longrope only`, `${factor}`)
   const type = file.metadata.get(`${prefix}type`) ?? 'none'
   if (type === 'none') return null
   const scaling = { rope_type: type, factor: positive(file, `${prefix}factor`) }
   if (type !== 'yarn') return scaling
-  if (own.includes(`${prefix}attn_factor`)) throw problem(file, 'yarn without attn_factor', 'one')
   return {
     ...scaling,
     original_max_position_embeddings: file.metadata.get(`${prefix}original_context_length`),

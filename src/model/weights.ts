@@ -2,7 +2,7 @@
 import { InputError } from '../base/errors.ts'
 import type { Tensor } from '../engine/backend.ts'
 import { elementCount, showShape } from '../engine/dims.ts'
-import { isStored, type StoredTensor } from '../engine/stored.ts'
+import { float32Of, isStored, type StoredTensor } from '../engine/stored.ts'
 import type { ModelConfig } from './config.ts'
 import type { Family } from './layer.ts'
 import type { TensorSource } from './tensor-source.ts'
@@ -86,7 +86,8 @@ function isIdle(name: string, config: ModelConfig): boolean {
 /** @throws InputError where a file brings a head of its own, though its model has none but the embedding. */
 export function checkTie(source: TensorSource, { tiedHead }: ModelConfig): void {
   if (!tiedHead || !source.names.has(HEAD) || !source.names.has(EMBEDDING)) return
-  if (Buffer.compare(bytesOf(source.readKept(HEAD)), bytesOf(source.readKept(EMBEDDING))) === 0) return
+  const [head, embedding] = [source.readKept(HEAD), source.readKept(EMBEDDING)]
+  if (areEqual(head, embedding)) return
   throw new InputError(
     { file: source.path },
     `'${HEAD}' to be the embedding, as tie_word_embeddings says`,
@@ -94,8 +95,13 @@ export function checkTie(source: TensorSource, { tiedHead }: ModelConfig): void 
   )
 }
 
-function bytesOf(tensor: KeptTensor): Uint8Array {
-  const { buffer, byteOffset, byteLength } = 'data' in tensor ? tensor.data : tensor.packed
+function areEqual(one: KeptTensor, other: KeptTensor): boolean {
+  const isSameForm = 'data' in one && 'data' in other && isStored(one) === isStored(other)
+  const [a, b] = isSameForm ? [one.data, other.data] : [float32Of(one).data, float32Of(other).data]
+  return Buffer.compare(bytesOf(a), bytesOf(b)) === 0
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 

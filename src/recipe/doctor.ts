@@ -169,7 +169,6 @@ async function networkChecks(environment: Environment): Promise<Check[]> {
     ...(environment['OPENAI_API_KEY'] ? [environment['OPENAI_BASE_URL'] || 'https://api.openai.com/v1'] : []),
     ...(environment['ANTHROPIC_API_KEY'] ? [environment['ANTHROPIC_BASE_URL'] || 'https://api.anthropic.com'] : []),
   ]
-  const request = fetchBy(environment)
   return Promise.all(
     places.map(async (address): Promise<Check> => {
       // Without user, password and query, which may be secret.
@@ -177,7 +176,7 @@ async function networkChecks(environment: Environment): Promise<Check[]> {
       const own = { area: 'network', name } as const
       const fix = 'check network, proxy and the address; local models and `arithmetic` need none'
       try {
-        const { status } = await request(address, { method: 'HEAD', signal: AbortSignal.timeout(10_000) })
+        const { status } = await fetchBy(environment)(address, { method: 'HEAD', signal: AbortSignal.timeout(10_000) })
         return { ...own, state: 'ok', value: `answers (${status})` }
       } catch (error) {
         const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : ''

@@ -1,6 +1,7 @@
 /** @file Which files of a repository of the Hub a model, an adapter or a data set needs, and whether they are there. */
 import { UserError } from '../base/errors.ts'
 import type { Snapshot } from '../interop/hub-cache.ts'
+import { NotFoundError } from '../interop/hub-http.ts'
 import { type HubName, isRepoPath } from '../interop/hub-name.ts'
 import { listFiles, subjectOf } from '../interop/hub-repo.ts'
 
@@ -35,7 +36,7 @@ export function modelFiles(name: HubName, files: readonly string[]): readonly st
   if (known.has(CONFIG) && known.has(WEIGHTS)) return [...small, WEIGHTS]
   const ggufs = files.filter((file) => /\.gguf$/i.test(file))
   const advice = ggufs.length > 0 ? ` Name one of its files: ${name.id}/${ggufs[0]}.` : ''
-  throw new UserError(
+  throw new NotFoundError(
     `${subjectOf(name)}: expected config.json with ${WEIGHTS} or ${INDEX}, or an adapter.${advice} ${listFiles(files)}`,
   )
 }
@@ -47,7 +48,7 @@ export function dataFiles(name: HubName, files: readonly string[]): readonly str
   if (data.length === 1) return data
   const found = data.length === 0 ? `none. ${listFiles(files)}` : `${data.length}: ${data.slice(0, 20).join(', ')}`
   const advice = data.length === 0 ? '' : `. Name one: ${name.id}/${data[0]}`
-  throw new UserError(`${subjectOf(name)}: expected one .jsonl, .json or .parquet file, found ${found}${advice}`)
+  throw new NotFoundError(`${subjectOf(name)}: expected one .jsonl, .json or .parquet file, found ${found}${advice}`)
 }
 
 export function dataNames(files: readonly string[]): readonly string[] {
@@ -56,7 +57,7 @@ export function dataNames(files: readonly string[]): readonly string[] {
 
 function oneFile(name: HubName, files: readonly string[]): readonly string[] {
   if (name.file !== undefined && files.includes(name.file)) return [name.file]
-  throw new UserError(`${subjectOf(name)}: there is no file ${name.file}. ${listFiles(files)}`)
+  throw new NotFoundError(`${subjectOf(name)}: there is no file ${name.file}. ${listFiles(files)}`)
 }
 
 /** The files of weights that an index names. @throws UserError for an index that is none. */

@@ -2,7 +2,7 @@
  * @file Settings that name models and data sets of the Hub, with the paths of their files instead: an existing path stands
  * for itself, then comes the cache, then a download of what is needed.
  */
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Environment, type Hub, hubCache } from '../interop/hub-access.ts'
 import { findSnapshot } from '../interop/hub-cache.ts'
@@ -98,8 +98,8 @@ export async function resolveName(text: string, type: RepoType, use: HubUse): Pr
 /** What exists is a path, and so is, without `hf://`, what begins with a folder that exists: its end is mistyped. */
 function hubNameOf(text: string, type: RepoType): HubName | undefined {
   if (existsSync(text)) return undefined
-  const start = statSync(text.split(/[/@]/)[0], { throwIfNoEntry: false })
-  return start === undefined || text.startsWith('hf://') ? parseHubName(text, type) : undefined
+  const isHub = text.startsWith('hf://') || !existsSync(text.split(/[/@]/)[0])
+  return isHub ? parseHubName(text, type) : undefined
 }
 
 /** The folder of a model in the cache, without a look at the Hub; undefined for what is a path, or not there. */

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { type Hub, hasty } from '../interop/hub-access.ts'
 import { findSnapshot, repoFolder, type Snapshot, snapshotAt } from '../interop/hub-cache.ts'
-import { UnreachableError } from '../interop/hub-http.ts'
+import { NotFoundError, UnreachableError } from '../interop/hub-http.ts'
 import type { HubName, Repo } from '../interop/hub-name.ts'
 import { type Listing, listRepo, subjectOf } from '../interop/hub-repo.ts'
 import { readJsonFile } from '../model/load.ts'
@@ -131,7 +131,7 @@ async function atCommit<T>(
 ): Promise<T> {
   if (cached === undefined || cached.commit === name.revision) return work(name)
   return work({ ...name, revision: cached.commit }).catch((error: unknown) => {
-    if (!(error instanceof UserError) || error instanceof UnreachableError) throw error
+    if (!(error instanceof NotFoundError)) throw error
     const advice = `the cache has ${name.revision} at this commit; to bring it up to date: ${downloadCommand(name, filesOf(name))}`
     throw new UserError(`${error.message}. ${advice}`, { cause: error })
   })

@@ -95,7 +95,8 @@ async function chatMember(model: ChatModel, place: Place, shared: Shared): Promi
       batches: batches?.queue,
       // A job's waits are long enough.
       retry: { ...DEFAULT_RETRY, attempts: settings.attempts, ...(batches && { baseMs: 0 }) },
-      timeoutMs: settings.timeout * 1000 + (model.addresses === undefined ? 0 : LATER_MS),
+      timeoutMs:
+        settings.timeout * 1000 * (model.addresses?.length ?? 1) + (model.addresses === undefined ? 0 : LATER_MS),
       purpose,
       promptVersion,
     })
@@ -119,7 +120,7 @@ async function chatMember(model: ChatModel, place: Place, shared: Shared): Promi
   }
 }
 
-/** Of several servers each has its own timer: it must be the one that tells which of them is late. */
+/** Of several servers each has its own timer, one after the other: it must be the one that tells which of them is late. */
 const LATER_MS = 1000
 
 interface Shared {

@@ -121,7 +121,8 @@ async function* trainJob(run: Run, launch: Launch, lesson: Lesson): AsyncGenerat
   const watch = watchAlarms()
   const place = { environment: world.environment, signal: world.signal, log: folder.own('run.log') }
   const saved = yield* withAlarms(follow(run, { job, launch, place }, state, facts), state.log, watch)
-  if (state.update < facts.updates) {
+  // Where it was asked to stop within its last update, what was trained may not be written yet.
+  if (state.update < facts.updates || !existsSync(job.trained)) {
     // Slurm and systemd may ask Python alone to stop, which saves then.
     if (!world.signal.aborted && saved !== checkpointPath(folder.path, state.update))
       throw new UserError(`the torch engine ended after ${state.update} of ${facts.updates} updates`)

@@ -137,8 +137,8 @@ export function connectionError(server: Server, error: unknown): ChatError {
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
     return new ChatError(problem, { kind: 'timeout', isTransient: true, maybePaid: true })
   }
-  if (error instanceof ProxyError && error.isRefusal) {
-    return new ChatError(problem, { kind: 'network', isTransient: false, maybePaid: false })
+  if (error instanceof ProxyError && !error.isSent) {
+    return new ChatError(problem, { kind: 'network', isTransient: !error.isRefusal, maybePaid: false })
   }
   const isUntrusted = /CERT|^ERR_(?:TLS|SSL)|^UNABLE_TO_/.test(code)
   return new ChatError(problem, {

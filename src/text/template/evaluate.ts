@@ -29,7 +29,7 @@ const EVALUATE: { readonly [T in Expression['type']]: Evaluate<T> } = {
   call: evaluateCall,
   filter: ({ operand, name, args }, scope, budget) => {
     const value = evaluate(operand, scope, budget)
-    return countMade(budget, applyFilter(name, value, evaluateArguments(args, scope, budget)))
+    return countMade(budget, applyFilter(name, value, evaluateArguments(args, scope, budget), budget))
   },
   test: ({ operand, name, args }, scope, budget) => {
     const value = evaluate(operand, scope, budget)

@@ -1,5 +1,5 @@
 /** @file The filters of jinja2 that work on one value. Those that walk lists are in list-filters.ts. */
-import { checkProduct, checkSize } from './bounds.ts'
+import { type Budget, checkProduct, checkSize, countMade, spend } from './bounds.ts'
 import { bind, intOf, optionalText, softText, textOf } from './calls.ts'
 import { formatPercent } from './format.ts'
 import { capitalize, titleWords } from './letters.ts'
@@ -57,12 +57,13 @@ const FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
 const WITH_ARGUMENTS = new Set('d default float format indent int replace round tojson trim'.split(' '))
 
 /** @throws Error for filters that are not supported. */
-export function applyFilter(name: string, value: Value, args: Arguments): Value {
+export function applyFilter(name: string, value: Value, args: Arguments, budget: Budget): Value {
   const filter = FILTERS.get(name)
   if (filter === undefined) {
     const ofLists = LIST_FILTERS.get(name)
     if (ofLists === undefined) throw new Error(`the filter '${name.slice(0, 40)}' is not supported`)
-    return ofLists(value, args, applyFilter)
+    const apply = (own: string, item: Value, given: Arguments): Value => applyFilter(own, item, given, budget)
+    return ofLists(value, args, { apply, count: (made) => countMade(budget, made), spend: () => spend(budget, 1) })
   }
   if (!WITH_ARGUMENTS.has(name)) bind(`the filter '${name}'`, args, [])
   return filter(value, args)
@@ -104,6 +105,7 @@ const INTEGER = /^[+-]?\d+(?:_\d+)*$/
 
 /** Python's float() of a value, or undefined where it has an error. */
 function parseFloatText(value: Value): number | undefined {
+  if (isKind(value, 'markup')) return parseFloatText(value.text)
   if (typeof value !== 'string') {
     if (isKind(value, 'undefined')) throw new Error(value.reason)
     return numberOf(value)
@@ -134,12 +136,13 @@ function round(value: Value, args: Arguments): Value {
   const number = numberOf(value)
   if (number === undefined) throw new Error(`round of a ${kindOf(value)}`)
   if (precision !== 0 || typeof method !== 'string') throw new Error('round with a precision is not supported')
-  if (method === 'ceil' || method === 'floor') return float(Math[method](number))
+  if (method === 'ceil' || method === 'floor') return float(Math[method](number) + 0) // whole numbers of Python: no -0
   if (method !== 'common') throw new Error(`round has no method '${method.slice(0, 40)}'`)
   if (!isKind(value, 'float')) return number
   const below = Math.floor(number)
   const isHalf = number - below === 0.5
-  return float(isHalf ? below + (below % 2 === 0 ? 0 : 1) : Math.round(number))
+  const rounded = isHalf ? below + (below % 2 === 0 ? 0 : 1) : Math.round(number)
+  return float(rounded === 0 && number < 0 ? -0 : rounded)
 }
 
 function items(value: Value): Value {

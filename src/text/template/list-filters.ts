@@ -19,8 +19,14 @@ import {
   type Value,
 } from './values.ts'
 
-type ApplyFilter = (name: string, value: Value, args: Arguments) => Value
-type ListFilter = (value: Value, args: Arguments, applyFilter: ApplyFilter) => Value
+/** What is done with each item, which counts as work. */
+interface PerItem {
+  readonly apply: (filter: string, item: Value, args: Arguments) => Value
+  /** A value that was made of an item. */
+  readonly count: (made: Value) => Value
+  readonly spend: () => void
+}
+type ListFilter = (value: Value, args: Arguments, each: PerItem) => Value
 
 export const LIST_FILTERS: ReadonlyMap<string, ListFilter> = new Map<string, ListFilter>([
   ['dictsort', dictSort],
@@ -57,10 +63,10 @@ export const LIST_FILTERS: ReadonlyMap<string, ListFilter> = new Map<string, Lis
     },
   ],
   ['map', map],
-  ['max', (value, args) => extreme(value, args, 1)],
-  ['min', (value, args) => extreme(value, args, -1)],
-  ['reject', (value, args) => select(value, args, { wanted: false, byMember: false })],
-  ['rejectattr', (value, args) => select(value, args, { wanted: false, byMember: true })],
+  ['max', (value, args, each) => extreme(value, args, each, 1)],
+  ['min', (value, args, each) => extreme(value, args, each, -1)],
+  ['reject', (value, args, each) => select(value, args, each, { wanted: false, byMember: false })],
+  ['rejectattr', (value, args, each) => select(value, args, each, { wanted: false, byMember: true })],
   [
     'reverse',
     (value, args) => {
@@ -69,8 +75,8 @@ export const LIST_FILTERS: ReadonlyMap<string, ListFilter> = new Map<string, Lis
       return generator([...itemsOf(value)].reverse())
     },
   ],
-  ['select', (value, args) => select(value, args, { wanted: true, byMember: false })],
-  ['selectattr', (value, args) => select(value, args, { wanted: true, byMember: true })],
+  ['select', (value, args, each) => select(value, args, each, { wanted: true, byMember: false })],
+  ['selectattr', (value, args, each) => select(value, args, each, { wanted: true, byMember: true })],
   ['sort', sort],
   [
     'sum',
@@ -86,12 +92,18 @@ export const LIST_FILTERS: ReadonlyMap<string, ListFilter> = new Map<string, Lis
   ['unique', unique],
 ])
 
-function map(value: Value, args: Arguments, applyFilter: ApplyFilter): Value {
+function map(value: Value, args: Arguments, each: PerItem): Value {
   if (!isTrue(value)) return generator([])
   const [name, ...positional] = args.positional
   if (name !== undefined) {
     if (typeof name !== 'string') throw new Error('map needs the name of a filter')
-    return generator(itemsOf(value).map((item) => applyFilter(name, item, { positional, keywords: args.keywords })))
+    const given = { positional, keywords: args.keywords }
+    return generator(
+      itemsOf(value).map((item) => {
+        each.spend()
+        return each.count(each.apply(name, item, given))
+      }),
+    )
   }
   const { attribute, default: fallback = null } = bind('map', args, ['attribute', 'default'])
   if (attribute === undefined) throw new Error('map needs a filter or an attribute')
@@ -109,22 +121,32 @@ function withDefault(path: Value, fallback: Value): (object: Value) => Value {
     }, object)
 }
 
-function select(value: Value, args: Arguments, { wanted, byMember }: { wanted: boolean; byMember: boolean }): Value {
+interface Wish {
+  readonly wanted: boolean
+  readonly byMember: boolean
+}
+
+function select(value: Value, args: Arguments, each: PerItem, { wanted, byMember }: Wish): Value {
   if (!isTrue(value)) return generator([])
   const [path = null, ...afterPath] = byMember ? args.positional : [null, ...args.positional]
   if (byMember && args.positional.length === 0) throw new Error('selectattr needs an attribute')
   const [name, ...positional] = afterPath
   if (name !== undefined && typeof name !== 'string') throw new Error('select needs the name of a test')
   const member = memberAt(path)
-  const test = (item: Value): boolean =>
-    name === undefined ? isTrue(item) : applyTest(name, item, { positional, keywords: args.keywords })
+  const test = (item: Value): boolean => {
+    each.spend()
+    return name === undefined ? isTrue(item) : applyTest(name, item, { positional, keywords: args.keywords })
+  }
   return generator(itemsOf(value).filter((item) => test(member(item)) === wanted))
 }
 
 /** Texts of different case are the same in `sort`, `unique`, `min` and `max`, unless asked otherwise. */
-function foldCase(caseSensitive: Value | undefined): (value: Value) => Value {
-  if (isTrue(caseSensitive ?? false)) return (value) => value
-  return (value) => (typeof value === 'string' ? value.toLowerCase() : value)
+function foldCase(caseSensitive: Value | undefined, { count, spend }: PerItem): (value: Value) => Value {
+  const isFolded = !isTrue(caseSensitive ?? false)
+  return (value) => {
+    spend()
+    return isFolded && typeof value === 'string' ? count(value.toLowerCase()) : value
+  }
 }
 
 /** Keeps the order of equals, also in reverse, as Python's sorted. */
@@ -134,28 +156,28 @@ function sorted<T>(items: readonly T[], key: (item: T) => Value, isReverse: bool
   return keyed.map(({ item }) => item)
 }
 
-function sort(value: Value, args: Arguments): Value {
+function sort(value: Value, args: Arguments, each: PerItem): Value {
   const given = bind('sort', args, ['reverse', 'case_sensitive', 'attribute'])
-  const fold = foldCase(given.case_sensitive)
+  const fold = foldCase(given.case_sensitive, each)
   const paths: Value[] = typeof given.attribute === 'string' ? given.attribute.split(',') : [given.attribute ?? null]
   const members = paths.map(memberAt)
   const key = (item: Value): Value => tuple(members.map((member) => fold(member(item))))
   return list(sorted(itemsOf(value), key, intOf(given.reverse, 'sort', 0) !== 0))
 }
 
-function dictSort(value: Value, args: Arguments): Value {
+function dictSort(value: Value, args: Arguments, each: PerItem): Value {
   const { case_sensitive, by = 'key', reverse = false } = bind('dictsort', args, ['case_sensitive', 'by', 'reverse'])
   if (!isKind(value, 'dict')) throw new Error(`dictsort of a ${kindOf(value)}`)
   if (by !== 'key' && by !== 'value') throw new Error("dictsort sorts by 'key' or by 'value'")
-  const fold = foldCase(case_sensitive)
+  const fold = foldCase(case_sensitive, each)
   const part = by === 'key' ? 0 : 1
   const entries = [...value.entries.values()]
   return list(sorted(entries, (entry) => fold(entry[part]), isTrue(reverse)).map((entry) => tuple(entry)))
 }
 
-function unique(value: Value, args: Arguments): Value {
+function unique(value: Value, args: Arguments, each: PerItem): Value {
   const { case_sensitive, attribute = null } = bind('unique', args, ['case_sensitive', 'attribute'])
-  const fold = foldCase(case_sensitive)
+  const fold = foldCase(case_sensitive, each)
   const member = memberAt(attribute)
   const seen = new Set<string>()
   return generator(
@@ -168,9 +190,9 @@ function unique(value: Value, args: Arguments): Value {
   )
 }
 
-function extreme(value: Value, args: Arguments, sign: 1 | -1): Value {
+function extreme(value: Value, args: Arguments, each: PerItem, sign: 1 | -1): Value {
   const { case_sensitive, attribute = null } = bind('min or max', args, ['case_sensitive', 'attribute'])
-  const fold = foldCase(case_sensitive)
+  const fold = foldCase(case_sensitive, each)
   const member = memberAt(attribute)
   const key = (item: Value): Value => fold(member(item))
   const [first, ...others] = itemsOf(value)

@@ -16,7 +16,7 @@ const comparing =
 
 const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ['boolean', (value) => typeof value === 'boolean'],
-  ['callable', (value) => isKind(value, 'function') || isKind(value, 'undefined')],
+  ['callable', (value) => ['function', 'undefined', 'loop'].includes(kindOf(value))],
   ['defined', (value) => !isKind(value, 'undefined')],
   ['divisibleby', (value, args) => numberOf(applyBinary('%', value, other('divisibleby', args))) === 0],
   ['even', (value) => numberOf(applyBinary('%', value, 2)) === 0],
