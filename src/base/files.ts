@@ -117,6 +117,16 @@ export function removeFolderDurably(path: string, fs: FileSystem = nodeFs): void
   fs.rmSync(trash, { recursive: true, force: true })
 }
 
+/** Whether this process may write into a folder. */
+export function isWritable(folder: string): boolean {
+  try {
+    nodeFs.accessSync(folder, nodeFs.constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Gives what stands at `path` a temporary name, and says which; undefined where nothing stands there. */
 function moveAway(path: string, fs: FileSystem): string | undefined {
   const trash = temporaryName(path)

@@ -1,8 +1,9 @@
 /** @file The machine as doctor sees it: Node, processor, memory, disk. */
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs'
+import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { cacheFolder } from '../base/cache-folder.ts'
+import { isWritable } from '../base/files.ts'
 import type { Check } from './doctor-settings.ts'
 import { usableMemory } from './usable-memory.ts'
 
@@ -96,13 +97,4 @@ function diskCheck(name: string, path: string, fix: string): Check {
   const value = `${gigabytes(free)} free in ${resolve(path)}`
   if (!isWritable(folder)) return { area: 'machine', name, state: 'failed', value: `${folder} cannot be written`, fix }
   return { area: 'machine', name, value, ...(free > LITTLE_DISK ? { state: 'ok' } : { state: 'failed', fix }) }
-}
-
-function isWritable(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -2,9 +2,9 @@
  * @file What a name of the Hub stands for: what is in the cache, at the commit that is there, or else what is downloaded.
  * Only a download that is asked for brings a branch up to date.
  */
-import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { UserError } from '../base/errors.ts'
+import { isWritable } from '../base/files.ts'
 import { type Hub, hasty } from '../interop/hub-access.ts'
 import { findSnapshot, repoFolder, type Snapshot, snapshotAt } from '../interop/hub-cache.ts'
 import { NotFoundError, UnreachableError } from '../interop/hub-http.ts'
@@ -67,15 +67,6 @@ async function bringCompanions(hub: Hub, name: HubName, cached: Snapshot, show: 
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     show({ type: 'hub-notice', message: `${subjectOf(name)}: used as it is in the cache; ${error.message}` })
-  }
-}
-
-function isWritable(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK)
-    return true
-  } catch {
-    return false
   }
 }
 
