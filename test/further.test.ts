@@ -14,6 +14,7 @@ import { sweep } from '../src/recipe/sweep.ts'
 import { train } from '../src/recipe/train.ts'
 import { trainOnAny } from '../src/recipe/train-any.ts'
 import { makeSite, outcome, runToEnd, settingsFor, testWorld } from './run.ts'
+import { isSlow } from './slow.ts'
 
 const site = makeSite()
 afterAll(() => rmSync(site.folder, { recursive: true }))
@@ -142,7 +143,7 @@ test('a sweep over what the adapter fixes is refused, and over dropout it is not
   expect(existsSync(join(site.folder, 'swept'))).toBe(false)
 })
 
-test('an estimate counts what the adapter has', async () => {
+test.runIf(isSlow)('an estimate counts what the adapter has', async () => {
   const { trained } = await estimate(trainSchema.parse(further('none')))
   // Rank 3 in three layers: queries 64 → 64, values 64 → 32.
   expect(trained).toBe(3 * 3 * (64 + 64 + 64 + 32))

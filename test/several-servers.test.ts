@@ -8,6 +8,7 @@ import { folderMaker } from './folders.ts'
 import { labelSteps, seeQuestion } from './judge/answers.ts'
 import type { Asked } from './judge/protocols.ts'
 import { type FakeServer, startServer } from './judge/server.ts'
+import { isSlow } from './slow.ts'
 
 const freshFolder = folderMaker()
 const started: FakeServer[] = []
@@ -71,7 +72,7 @@ test('several addresses of one judge are one value on the command line and in YA
     [`reward_model: [arithmetic, ${name}]`, [], 2],
   ]
   await Promise.all(
-    writings.map(async ([yaml, args, judges]) => {
+    writings.slice(0, isSlow ? undefined : 2).map(async ([yaml, args, judges]) => {
       const { folder, run } = makePlace()
       writeFileSync(join(folder, 'judge.yaml'), `few_shot: none\n${yaml}`)
       const output = await run([...judging, '--config', 'judge.yaml', ...args])
@@ -84,7 +85,7 @@ test('several addresses of one judge are one value on the command line and in YA
   expect(servers.map(({ served }) => served.length > 0)).toEqual([true, true, true])
 }, 60_000)
 
-test('every command that asks a judge takes several addresses', async () => {
+test.runIf(isSlow)('every command that asks a judge takes several addresses', async () => {
   const name = severalOf(await serve(2))
   const { run } = makePlace()
   const generating = ['generate', '--base_model', name, '--dataset_path', 'questions.jsonl', '--output_dir', 'rollouts']
