@@ -102,7 +102,7 @@ test.runIf(isSlow)('every command that asks a judge takes several addresses', as
     expect(output).not.toContain('unknown provider')
   }
   expect(evaluated).toMatch(/code 0$/)
-}, 60_000)
+})
 
 test('generate goes on where one server does not know the model, and names each address where none does', async () => {
   const [good, bad, worse] = await serve(3)
