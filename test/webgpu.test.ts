@@ -2,6 +2,7 @@
  * Whole updates on devices against the processor: on WebGPU where there is an adapter (a graphics card, or SwiftShader,
  * which Debian's chromium brings), and on the processor taken for a device, everywhere.
  */
+
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +27,7 @@ import { zeroMoments } from '../src/train/adamw.ts'
 import { openReferenceCache } from '../src/train/reference.ts'
 import { accumulateGradient, applyGradient, type PackedObjective } from '../src/train/update.ts'
 import { oraclePath, relativeError } from './oracle.ts'
+import { packedFor } from './packed.ts'
 import { plainObjective } from './plain-objective.ts'
 import { makeSite, runToEnd, settingsFor, testWorld } from './run.ts'
 import { isSlow } from './slow.ts'
@@ -104,7 +106,9 @@ async function updates(backend: Backend, model: string, keeping: (typeof keeping
   const found: Record<string, ArrayLike<number>> = {}
   for (const update of [0, 1]) {
     const batches = [groups.slice(0, 2), groups.slice(2)]
-    const { metrics, norm } = await accumulateGradient(policy, objective, batches, `u${update}`)
+    const { metrics, norm } = await accumulateGradient(policy, objective, packedFor(objective, batches), {
+      label: `u${update}`,
+    })
     for (const name of ['loss', 'grad_norm', 'entropy']) found[`${name} ${update}`] = [metrics[name]]
     // A difference of log-probabilities is as exact as these are.
     found[`margins ${update}`] = [metrics['rewards/margins'], metrics['logps/chosen']]
@@ -169,7 +173,7 @@ async function expectNothingLeft(provider: Provider): Promise<void> {
   expect(count()).toBe(0)
   for (const keeping of keepings) {
     const policy = { machine, learner, reference: machine, cache: undefined, keeping }
-    await accumulateGradient(policy, objective, [groups], '')
+    await accumulateGradient(policy, objective, packedFor(objective, [groups]), { label: '' })
     expect(count()).toBe(0)
     const pass = await forwardRow(machine, row, learner.layers(''), keeping)
     expect(pass.states).toEqual([])

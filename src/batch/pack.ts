@@ -34,6 +34,19 @@ export interface PackedRow {
   readonly pairs: readonly PackedPair[]
 }
 
+/** A microbatch with the rows that it became. */
+export interface PackedBatch {
+  readonly groups: readonly EncodedGroup[]
+  readonly rows: readonly PackedRow[]
+}
+
+export function packBatches(
+  batches: readonly (readonly EncodedGroup[])[],
+  pack: (groups: readonly EncodedGroup[]) => readonly PackedRow[],
+): PackedBatch[] {
+  return batches.map((groups) => ({ groups, rows: pack(groups) }))
+}
+
 /** A tree under construction, with the nodes of what it holds. */
 interface Planting {
   readonly tree: TokenTree

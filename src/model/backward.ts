@@ -1,7 +1,7 @@
 /** @file The backward pass: d loss / d hidden states after the last layer → gradients of what learns in each layer. */
 import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import { attendBackward } from './attend.ts'
-import { type FedLayers, fedLayer, type Keeping, type LayerState, projectAndAttend } from './forward.ts'
+import { type FedLayers, fedLayer, type Keeping, type LayerState, nextBackward, projectAndAttend } from './forward.ts'
 import { type Part, soFar } from './layer.ts'
 import { type Machine, type PreparedRow, runPart } from './machine.ts'
 
@@ -50,7 +50,7 @@ export async function backwardLayers(
   const recomputing = keeping === 'inputs'
   for (let layer = states.length - 1; layer >= 0; layer--) {
     const state = states[layer]
-    const fed = fedLayer(layers, layer, row, false)
+    const fed = fedLayer(layers, layer, { row, saving: false }, nextBackward(layer))
     const { project, mix } = fed.parts
     if (recomputing) await projectAndAttend(machine, fed, state)
     const [mixTotals, projectTotals] = [totalsOf(mix, grads[layer]), totalsOf(project, grads[layer])]

@@ -5,8 +5,9 @@
 import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import type { Device, DeviceTensor, DeviceTensors } from '../engine/device.ts'
 import { totalsOf } from './backward.ts'
-import { type FedLayer, type FedLayers, fedLayer, type Keeping } from './forward.ts'
-import type { Machine, PreparedRow, RowView } from './machine.ts'
+import { type FedLayer, type FedLayers, fedLayer, type Keeping, nextBackward, nextForward } from './forward.ts'
+import type { Machine, PreparedRow } from './machine.ts'
+import type { RowView } from './row-views.ts'
 
 type Floats = Tensor<FloatArray>
 type Feed = Floats | DeviceTensor
@@ -64,10 +65,10 @@ interface Layer extends FedLayer {
   readonly view: DeviceTensors
 }
 
-function layerOf({ layers, row, feeds, keeping }: Omit<DevicePass, 'states'>, at: number): Layer {
+function layerOf({ layers, row, feeds, keeping }: Omit<DevicePass, 'states'>, at: number, next?: number): Layer {
   const view = feeds.views.get(row.layers[at])
   if (view === undefined) throw new Error(`layer ${at} has no view of the row`)
-  return { ...fedLayer(layers, at, row, keeping === 'products'), view }
+  return { ...fedLayer(layers, at, { row, saving: keeping === 'products' }, next), view }
 }
 
 /** query, key, value, what the products before them gave, and attended. */
@@ -91,7 +92,7 @@ export async function forwardOnDevice(
   const states: DeviceState[] = []
   let x: Feed = keeping === 'nothing' ? hidden : await device.put(hidden)
   for (let at = 0; at < layers.layers.length; at++) {
-    const layer = layerOf(begun, at)
+    const layer = layerOf(begun, at, nextForward(layers, at, keeping))
     const own = await projectAndAttend(machine, device, layer, x)
     const graph = layer.saving ? layer.parts.mix.forwardSaving : layer.parts.mix.forward
     const isLast = at === layers.layers.length - 1
@@ -132,7 +133,7 @@ async function backThroughLayer(
 ): Promise<DeviceTensors> {
   const { device, feeds, states } = pass
   const { x, kept } = states[at]
-  const layer = layerOf(pass, at)
+  const layer = layerOf(pass, at, nextBackward(at))
   const { project, mix } = layer.parts
   const own = kept ?? (await projectAndAttend(machine, device, { ...layer, saving: false }, x))
   const shared = { x, ...own, ...layer.view, ...layer.masks, ...layer.tensors }

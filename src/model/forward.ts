@@ -2,7 +2,9 @@
 import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
 import { attend, type QueryKeyValue } from './attend.ts'
 import type { LayerParts, Part } from './layer.ts'
-import { type Machine, type PreparedRow, type RowView, runPart } from './machine.ts'
+import { type Machine, type PreparedRow, runPart } from './machine.ts'
+import type { MaskSource } from './mask-source.ts'
+import type { RowView } from './row-views.ts'
 import type { KeptTensors } from './weights.ts'
 
 type Floats = Tensor<FloatArray>
@@ -10,8 +12,8 @@ type Floats = Tensor<FloatArray>
 /** The layers of a model with the tensors they are fed: their weights, and those of an adapter. */
 export interface FedLayers {
   readonly layers: readonly { readonly parts: LayerParts; readonly tensors: KeptTensors }[]
-  /** The dropout masks of a layer for so many tokens: equal ones in the forward and the backward pass. */
-  readonly masks?: (layer: number, tokens: number) => FloatTensors
+  /** Dropout masks: equal ones in the forward and the backward pass. */
+  readonly masks?: MaskSource
 }
 
 /** One of them, for a row. `saving`: whether what products give is kept. */
@@ -22,8 +24,23 @@ export interface FedLayer extends RowView {
   readonly saving: boolean
 }
 
-export function fedLayer({ layers, masks }: FedLayers, at: number, row: PreparedRow, saving: boolean): FedLayer {
-  return { ...layers[at], ...row.layers[at], masks: masks?.(at, row.tokens) ?? {}, saving }
+/** @param next the layer that a pass comes to after this one, if there is one. */
+export function fedLayer(
+  { layers, masks }: FedLayers,
+  at: number,
+  { row, saving }: { readonly row: PreparedRow; readonly saving: boolean },
+  next: number | undefined,
+): FedLayer {
+  return { ...layers[at], ...row.layers[at], masks: masks?.(at, row.tokens, next) ?? {}, saving }
+}
+
+/** What a forward pass comes to after a layer. The backward pass begins with the last one, whose masks are there. */
+export function nextForward({ layers }: FedLayers, at: number, keeping: Keeping): number | undefined {
+  return at + 1 < layers.length ? at + 1 : keeping === 'nothing' ? undefined : nextBackward(at)
+}
+
+export function nextBackward(at: number): number | undefined {
+  return at > 0 ? at - 1 : undefined
 }
 
 /** What is kept of each layer for the backward pass: nothing, its input only, or all that products gave. */
@@ -97,7 +114,7 @@ export async function forwardLayers(
   let x = inputOf(0)
   machine.embed(row.row.ids, x)
   for (let layer = 0; layer < layers.layers.length; layer++) {
-    const fed = fedLayer(layers, layer, row, saving)
+    const fed = fedLayer(layers, layer, { row, saving }, nextForward(layers, layer, keeping))
     const state = layerState(machine, fed.parts, x, saving ? `layer ${layer}` : null)
     await projectAndAttend(machine, fed, state)
     x = inputOf(layer + 1)

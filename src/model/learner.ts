@@ -44,8 +44,9 @@ export function adapterLearner(machine: Machine, adapter: Adapter, seed = 0): Le
   const layers = layerGradients(machine, adapter.layers)
   const totals = namedFactors({ layers })
   const parameters = [...namedFactors(adapter)].map(([name, tensor]) => parameter(name, tensor, totals.get(name), true))
+  const masks = dropoutMasks(machine, adapter, seed)
   return {
-    layers: (label) => (dropping ? { ...adapted, masks: dropoutMasks(machine, adapter, seed, label) } : adapted),
+    layers: (label) => (dropping ? { ...adapted, masks: masks(label) } : adapted),
     gradients: { layers },
     parameters,
   }

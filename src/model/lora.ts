@@ -1,11 +1,11 @@
 /** @file Low-rank adapters (LoRA, Hu et al. 2021): W x + s · B A x on chosen linears, with PEFT's names and conventions. */
 import { UserError } from '../base/errors.ts'
-import { dropAtRandom, random } from '../base/random.ts'
-import type { FloatArray, FloatTensors, Tensor } from '../engine/backend.ts'
+import { random } from '../base/random.ts'
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
 import type { FedLayers } from './forward.ts'
 import type { Machine } from './machine.ts'
+import { type MaskSource, maskSources } from './mask-source.ts'
 import { type LayerTensors, layerName, type WeightTensor } from './weights.ts'
 
 export interface LoraSettings {
@@ -105,21 +105,23 @@ export function adaptedLayers(machine: Machine, { settings, layers }: Adapter, d
   }
 }
 
-/**
- * Masks that drop inputs of an adapter at random and scale up the others: a pure function of seed and label. `dropout`
- * is the part that is dropped.
- */
-export function dropoutMasks(machine: Machine, { settings, layers }: Adapter, seed: number, label: string) {
-  const kept = 1 / (1 - settings.dropout)
-  return (layer: number, tokens: number): FloatTensors => {
-    const masks: Record<string, Tensor<FloatArray>> = {}
-    for (const module of modulesOf(layers[layer])) {
-      const inputs = layers[layer][module + FACTOR_A].shape[1]
-      const mask = machine.workspace.take(`${module}.dropout`, [tokens, inputs])
-      const key = random(seed, 'dropout', label, layerName(layer, module)).uint32()
-      dropAtRandom(mask.data, key, settings.dropout, kept)
-      masks[`${module}.dropout`] = mask
-    }
-    return masks
-  }
+/** The masks of a label that drop inputs of an adapter at random, as its settings say. */
+export function dropoutMasks(
+  { ahead, workspace }: Machine,
+  { settings, layers }: Adapter,
+  seed: number,
+): (label: string) => MaskSource {
+  return maskSources({
+    ahead,
+    layers: layers.map((tensors, layer) =>
+      modulesOf(tensors).map((module) => ({
+        name: `${module}.dropout`,
+        path: layerName(layer, module),
+        width: tensors[module + FACTOR_A].shape[1],
+      })),
+    ),
+    share: settings.dropout,
+    seed,
+    allocate: (length) => workspace.take('dropout', [length]).data,
+  })
 }

@@ -9,15 +9,18 @@ import {
   type Tensor,
   type Tensors,
 } from '../engine/backend.ts'
+import { type Ahead, openAhead } from './ahead.ts'
 import { type AttentionGraphs, buildAttention } from './attention.ts'
 import type { ModelConfig } from './config.ts'
 import { families } from './families.ts'
 import { buildHead, type HeadGraphs, type HeadStatistics } from './head.ts'
 import { buildLayer, type LayerOptions, type LayerParts, type Learning } from './layer.ts'
 import { type RotaryTables, rotaryPlan, rotaryTables } from './rope.ts'
-import { type AttentionBlock, attentionBlocks, depthsOf, type Row } from './row.ts'
+import type { Row } from './row.ts'
+import type { RowView } from './row-views.ts'
 import { deviceRunner, programRunner } from './runner.ts'
 import { rowReader } from './stored-rows.ts'
+import { viewMaker } from './view-maker.ts'
 import type { KeptTensor, KeptWeights } from './weights.ts'
 import { makeWorkspace, type Workspace } from './workspace.ts'
 
@@ -52,6 +55,10 @@ export interface Machine {
   angles(positions: ArrayLike<number>): readonly (RotaryTables | null)[]
   /** What the passes need to know of a row. */
   prepare(row: Row): PreparedRow
+  /** Begins to prepare a row beside what is computed until it is needed. */
+  expect(row: Row): void
+  /** What is made beside the passes. */
+  readonly ahead: Ahead
   dispose(): Promise<void>
 }
 
@@ -62,22 +69,23 @@ export interface PreparedRow {
   readonly layers: readonly RowView[]
 }
 
-/** How the layers of one kind see a row. */
-export interface RowView {
-  /** null where positions are not turned. */
-  readonly angles: RotaryTables | null
-  readonly blocks: readonly AttentionBlock[]
-}
-
 export function makeMachine(backend: Backend, config: ModelConfig, weights: KeptWeights, own = defaultCuts): Machine {
   // On a device a row is one block.
   const cuts = backend.device === undefined ? own : { ...own, blockTokens: Number.MAX_SAFE_INTEGER }
   const family = families[config.family]
-  const plans = config.kinds.map(({ rope }) => rope && rotaryPlan(rope, weights.ropeFactors))
-  const angles: Machine['angles'] = (positions) => plans.map((plan) => plan && rotaryTables(backend, plan, positions))
+  const kinds = config.kinds.map(({ rope, window }) => ({
+    plan: rope && rotaryPlan(rope, weights.ropeFactors),
+    window,
+  }))
+  const ahead = openAhead(backend)
+  const { expect, viewsOf } = viewMaker(ahead, backend.allocate, { kinds, blockTokens: cuts.blockTokens })
+  const angles: Machine['angles'] = (positions) =>
+    kinds.map(({ plan }) => plan && rotaryTables(backend.allocate, plan, positions))
   const headFor = remembered((asked: HeadStatistics) => buildHead(family, config, asked))
   const layerWith = remembered((options: LayerOptions) => buildLayer(family, config, options))
   const workspace = makeWorkspace(backend)
+  const runner =
+    backend.device === undefined ? programRunner(backend, workspace) : deviceRunner(backend.device, weights)
   return {
     backend,
     config,
@@ -87,22 +95,18 @@ export function makeMachine(backend: Backend, config: ModelConfig, weights: Kept
     attention: buildAttention(config),
     headFor,
     layerFor: (learning, layer) => layerWith({ learning, turned: config.kinds[config.kindOf[layer]].rope?.size ?? 0 }),
-    ...(backend.device === undefined ? programRunner(backend, workspace) : deviceRunner(backend.device, weights)),
+    run: runner.run,
     embed: (ids, into) => embedRows(weights.embedding, ids, into, config.embeddingScale),
     angles,
+    expect,
     prepare: (row) => {
-      const turned = angles(depthsOf(row))
-      const windows = new Map(
-        [...new Set(config.kinds.map(({ window }) => window))].map((window) => [
-          window,
-          attentionBlocks(row, cuts.blockTokens, window),
-        ]),
-      )
-      const views = config.kinds.map(({ window }, kind) => ({
-        angles: turned[kind],
-        blocks: windows.get(window) ?? [],
-      }))
+      const views = viewsOf(row)
       return { row, tokens: row.ids.length, layers: config.kindOf.map((kind) => views[kind]) }
+    },
+    ahead,
+    dispose: async () => {
+      ahead.close()
+      await runner.dispose()
     },
   }
 }

@@ -108,15 +108,15 @@ export function whyTooLong(config: Pick<ModelConfig, 'kinds'>, tokens: number): 
 
 /** @throws UserError for a position that the plan does not reach. */
 export function rotaryTables(
-  backend: Backend,
+  allocate: Backend['allocate'],
   { frequencies, scale, reach }: RotaryPlan,
   positions: ArrayLike<number>,
 ): RotaryTables {
   const factor = fround(scale)
   const half = frequencies.length
   const shape = [positions.length, half]
-  const cos = backend.allocate(positions.length * half)
-  const sin = backend.allocate(positions.length * half)
+  const cos = allocate(positions.length * half)
+  const sin = allocate(positions.length * half)
   for (let row = 0; row < positions.length; row++) {
     if (positions[row] >= reach) throw new UserError(beyondReach(reach, positions[row] + 1))
     for (let at = 0; at < half; at++) {

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { writeDurably } from '../base/files.ts'
 import { updateBatches } from '../batch/order.ts'
-import { pairCount } from '../batch/pack.ts'
+import { packGroups, packMembers, pairCount } from '../batch/pack.ts'
 import type { Metrics, RunEvent } from '../data/events.ts'
 import type { Question } from '../data/prompt-rows.ts'
 import { evaluateDemonstrations } from '../eval/demonstration.ts'
@@ -11,7 +11,7 @@ import { evaluateVerdicts } from '../eval/verdict.ts'
 import { float32Weights } from '../model/weights.ts'
 import type { CheckpointFolder } from '../train/checkpoint.ts'
 import { accumulateDemonstrations } from '../train/demonstrate.ts'
-import type { Training } from '../train/loop.ts'
+import type { Lesson } from '../train/loop.ts'
 import { moveReference } from '../train/moving-reference.ts'
 import { referenceTokens } from '../train/score.ts'
 import type { TrainState } from '../train/state.ts'
@@ -40,24 +40,32 @@ export interface Run {
   readonly early: readonly RunEvent[]
 }
 
-export function accumulatorOf(
+export function lessonFor(
   settings: TrainSettings,
   { policy }: TrainParts,
   { plan: { objective }, data: { verdicts } }: Pick<Measured, 'plan' | 'data'>,
   state: TrainState,
-): Training['accumulate'] {
+): Lesson {
   if (verdicts !== undefined) {
-    const judged = { packing: objective.packing, right: verdicts.frame.right }
-    return (batches, label) => accumulateVerdicts(policy, judged, batches, label)
+    return {
+      pack: (groups) => packGroups(groups, objective.packing),
+      accumulate: (batches, occasion) => accumulateVerdicts(policy, verdicts.frame.right, batches, occasion),
+    }
   }
   if (lessonOf(settings) === 'demonstrations') {
-    return (batches, label) => accumulateDemonstrations(policy, objective.packing.maxRowTokens, batches, label)
+    return {
+      pack: (groups) => packMembers(groups, objective.packing.maxRowTokens),
+      accumulate: (batches, occasion) => accumulateDemonstrations(policy, batches, occasion),
+    }
   }
-  return async (batches, label) => {
-    const known = { ...objective, rewardMean: state.rewardMean }
-    const gradient = await accumulateGradient(policy, known, batches, label)
-    state.rewardMean = gradient.rewardMean ?? state.rewardMean
-    return gradient
+  return {
+    pack: (groups) => packFor(groups, objective),
+    accumulate: async (batches, occasion) => {
+      const known = { ...objective, rewardMean: state.rewardMean }
+      const gradient = await accumulateGradient(policy, known, batches, occasion)
+      state.rewardMean = gradient.rewardMean ?? state.rewardMean
+      return gradient
+    },
   }
 }
 

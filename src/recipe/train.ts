@@ -31,7 +31,7 @@ import { encodeTrainText, loadTrainText, type TrainData } from './train-data.ts'
 import { encodingOf } from './train-encoding.ts'
 import { dataLoaded, factsOf } from './train-facts.ts'
 import { finish } from './train-finish.ts'
-import { accumulatorOf, evaluateAt, precompute, type Run, syncReference } from './train-lesson.ts'
+import { evaluateAt, lessonFor, precompute, type Run, syncReference } from './train-lesson.ts'
 import { type Learned, learnedFiles, MODEL_WEIGHTS } from './train-output.ts'
 import { keepOf, makeParts, type TrainParts } from './train-parts.ts'
 import { planRun } from './train-plan.ts'
@@ -161,7 +161,7 @@ async function* trainOn(run: Run, parts: TrainParts, data: TrainData): AsyncGene
   const watch = watchAlarms()
   const training = trainLoop({
     learner,
-    accumulate: accumulatorOf(settings, parts, { plan, data }, state),
+    lesson: lessonFor(settings, parts, { plan, data }, state),
     groups: data.train,
     state,
     options: plan.loop,

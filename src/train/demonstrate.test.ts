@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { oracleJson, oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
-import { packMembers } from '../batch/pack.ts'
+import { packBatches, packMembers } from '../batch/pack.ts'
 import { ortBackend } from '../engine/session.ts'
 import { loadAdapter } from '../model/adapter-file.ts'
 import { adapterLearner } from '../model/learner.ts'
@@ -24,6 +24,10 @@ const groups: EncodedGroup[] = reference.pairs.map(({ prompt_ids, chosen_ids }, 
   pairs: [],
 }))
 
+function packed(batches: readonly (readonly EncodedGroup[])[], maxRowTokens: number) {
+  return packBatches(batches, (own) => packMembers(own, maxRowTokens))
+}
+
 function startPupil() {
   const { config, weights } = loadModel(oraclePath('models/llama'))
   const machine = makeMachine(ortBackend({ threads: 2 }), config, weights)
@@ -37,7 +41,7 @@ test.each([
   ['two microbatches of different lengths', 256, [groups.slice(0, 2), groups.slice(2)]],
 ] as const)('%s: the loss and the gradients are those of TRL to 1e-4', async (_, maxRowTokens, batches) => {
   const pupil = startPupil()
-  const { metrics } = await accumulateDemonstrations(pupil, maxRowTokens, batches, '')
+  const { metrics } = await accumulateDemonstrations(pupil, packed(batches, maxRowTokens), { label: '' })
   expect(Math.abs(metrics['loss'] - reference.cases.sft.loss)).toBeLessThan(1e-5)
   const gradients = oracleTensors('dpo/llama/gradients/sft.safetensors')
   for (const { name, gradient } of pupil.learner.parameters) {
@@ -62,6 +66,6 @@ test('members of one prefix share its tokens; one that fits no row is named', ()
 test('a weight that is not finite is named in the same update', async () => {
   const pupil = startPupil()
   pupil.learner.parameters[0].values[0] = Number.NaN
-  await expect(accumulateDemonstrations(pupil, 256, [groups], '')).rejects.toThrow(NotFiniteError)
+  await expect(accumulateDemonstrations(pupil, packed([groups], 256), { label: '' })).rejects.toThrow(NotFiniteError)
   await pupil.machine.dispose()
 })

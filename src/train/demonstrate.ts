@@ -1,11 +1,10 @@
 /** @file Supervised fine-tuning: the gradient of the mean negative log-likelihood of demonstrated tokens. */
-import type { EncodedGroup } from '../batch/encode.ts'
-import { type PackedRow, packMembers } from '../batch/pack.ts'
+import type { PackedBatch, PackedRow } from '../batch/pack.ts'
 import type { Keeping } from '../model/forward.ts'
 import { clearGradients, type Learner } from '../model/learner.ts'
 import type { Machine } from '../model/machine.ts'
 import { backwardRow, forwardRow } from '../model/pass.ts'
-import { type Gradient, gradientNorm, NotFiniteError } from './update.ts'
+import { expectAfter, type Gradient, gradientNorm, NotFiniteError, type Occasion } from './update.ts'
 
 /** A model that learns, without a reference. */
 export interface Pupil {
@@ -17,22 +16,21 @@ export interface Pupil {
 /**
  * The gradient of −Σ log p / N over the N demonstrated tokens of some microbatches together (each token counts alike,
  * as in transformers' `num_items_in_batch`), in the learner's totals. Metrics are named as in TRL's SFTTrainer.
- * @param label names what dropout draws.
  * @throws NotFiniteError naming what is NaN or infinite.
  */
 export async function accumulateDemonstrations(
   { machine, learner, keeping }: Pupil,
-  maxRowTokens: number,
-  batches: readonly (readonly EncodedGroup[])[],
-  label: string,
+  batches: readonly PackedBatch[],
+  occasion: Occasion,
 ): Promise<Gradient> {
   clearGradients(learner)
-  const rows = batches.flatMap((groups) => packMembers(groups, maxRowTokens))
+  const rows = batches.flatMap((batch) => batch.rows)
   const total = rows.reduce((count, row) => count + demonstratedTokens(row), 0)
   const totals = demonstrationTotals()
   let tokens = 0
   for (const [at, row] of rows.entries()) {
-    const pass = await forwardRow(machine, row.row, learner.layers(`${label}.${at}`), keeping)
+    expectAfter(machine, rows, at, occasion)
+    const pass = await forwardRow(machine, row.row, learner.layers(`${occasion.label}.${at}`), keeping)
     totals.add(row, pass.scores)
     const dLogps = machine.backend.allocate(row.row.scored.length)
     for (const continuation of row.continuations) for (const token of continuation) dLogps[token] -= 1 / total

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { oracleJson, oraclePath } from '../../test/oracle.ts'
+import { packedFor } from '../../test/packed.ts'
 import { plainObjective } from '../../test/plain-objective.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
 import { packGroups, packMembers } from '../batch/pack.ts'
@@ -143,7 +144,8 @@ describe('an update of the oracle’s model', async () => {
   afterAll(() => machine.dispose())
   const learner = adapterLearner(machine, loadAdapter(oraclePath('dpo/llama/adapter'), config))
   const policy = { machine, learner, reference: machine, cache: undefined, keeping: 'products' } as const
-  const update = (batches: readonly EncodedGroup[][]) => accumulateGradient(policy, objective, batches, '0')
+  const update = (batches: readonly EncodedGroup[][]) =>
+    accumulateGradient(policy, objective, packedFor(objective, batches), { label: '0' })
   const whole = await update([groups])
   const split = await update(groups.map((group) => [group]))
 

@@ -1,9 +1,11 @@
 /** Every loss on six pairs against TRL: loss, metrics, log-probabilities and every LoRA gradient. */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { oracleJson, oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
+import { packedFor } from '../../test/packed.ts'
 import { plainObjective } from '../../test/plain-objective.ts'
 import { isSlow } from '../../test/slow.ts'
 import { random } from '../base/random.ts'
@@ -99,7 +101,12 @@ test.each([
   'packing %s, keeping %s: loss, metrics and gradients are those of TRL to 1e-4',
   async (packing, keeping) => {
     const policy = startPolicy(keeping)
-    const { metrics } = await accumulateGradient(policy, objectiveOf(packing), [groups], '')
+    const { metrics } = await accumulateGradient(
+      policy,
+      objectiveOf(packing),
+      packedFor(objectiveOf(packing), [groups]),
+      { label: '' },
+    )
     const { loss, metrics: expected } = reference.cases.sigmoid
     expect(Math.abs(metrics['loss'] - loss)).toBeLessThan(1e-5)
     for (const [name, value] of Object.entries(expected)) {
@@ -116,7 +123,7 @@ test.each(['qwen2', 'phi'])('%s: loss, metrics and LoRA gradients are those of T
   const own = oracleJson<Reference>(`dpo/${model}/reference.json`)
   const policy = startPolicy('products', model)
   const objective = { ...objectiveOf('tree'), beta: own.beta }
-  const { metrics } = await accumulateGradient(policy, objective, [groupsOf(own)], '')
+  const { metrics } = await accumulateGradient(policy, objective, packedFor(objective, [groupsOf(own)]), { label: '' })
   const { loss, metrics: expected } = own.cases.sigmoid
   expect(Math.abs(metrics['loss'] / loss - 1)).toBeLessThan(1e-4)
   for (const [name, value] of Object.entries(expected)) {
@@ -138,7 +145,12 @@ test('every loss has the loss and the gradients of TRL to 1e-4; in two microbatc
     batches: [groups.slice(0, 2), groups.slice(2)],
   }))
   for (const { name, batches } of [...whole, ...split]) {
-    const { metrics } = await accumulateGradient(policy, objectiveOf('tree', name), batches, '')
+    const { metrics } = await accumulateGradient(
+      policy,
+      objectiveOf('tree', name),
+      packedFor(objectiveOf('tree', name), batches),
+      { label: '' },
+    )
     const { loss } = reference.cases[name]
     const errors = { loss: Math.abs(metrics['loss'] / loss - 1), gradient: gradientError(policy.learner, name) }
     expect(Math.max(errors.loss, errors.gradient), `${name}: ${JSON.stringify(errors)}`).toBeLessThan(1e-4)
@@ -156,7 +168,7 @@ test('dropout draws the same for a row when it is compared with others and when 
   const objective = objectiveOf('none')
   const gradientOf = async (terms: Objective['terms']): Promise<number[]> => {
     const batches = [groups.slice(0, 3), groups.slice(3)]
-    await accumulateGradient(dropping, { ...objective, terms }, batches, 'label')
+    await accumulateGradient(dropping, { ...objective, terms }, packedFor(objective, batches), { label: 'label' })
     return dropping.learner.parameters.flatMap(({ gradient }) => [...gradient])
   }
   const alone = await gradientOf([{ type: 'sigmoid', weight: 1 }])
@@ -186,7 +198,12 @@ test('a number that is not finite, wherever it comes in, is named in the same up
     site[at] = pick([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
     const cache = freshCache()
     const update = async (): Promise<void> => {
-      const { norm } = await accumulateGradient({ ...policy, cache }, objectiveOf('tree'), [groups], '')
+      const { norm } = await accumulateGradient(
+        { ...policy, cache },
+        objectiveOf('tree'),
+        packedFor(objectiveOf('tree'), [groups]),
+        { label: '' },
+      )
       applyGradient(policy.learner, moments, adam, { norm, time: 1, rate: 1e-3 })
     }
     await expect(update(), `trial ${trial}: ${site[at]}`).rejects.toThrow(NotFiniteError)

@@ -1,6 +1,7 @@
 /** @file The training loop: updates in order, evaluated and saved when due, as events. It prints and writes nothing. */
 import type { EncodedGroup } from '../batch/encode.ts'
 import { type OrderOptions, updateBatches, updatesPerEpoch } from '../batch/order.ts'
+import { type PackedBatch, type PackedRow, packBatches } from '../batch/pack.ts'
 import type { Metrics, RunEvent } from '../data/events.ts'
 import type { Learner } from '../model/learner.ts'
 import type { AdamOptions } from './adamw.ts'
@@ -10,7 +11,7 @@ import { isEvaluation } from './log.ts'
 import { rateAt, type ScheduleType } from './schedule.ts'
 import type { TrainState } from './state.ts'
 import { followTrends, trendMetrics } from './trends.ts'
-import { applyGradient, type Gradient, NotFiniteError } from './update.ts'
+import { applyGradient, type Gradient, NotFiniteError, type Occasion } from './update.ts'
 
 /** Never, after so many updates, or after each pass over the data. */
 export interface Moments {
@@ -47,11 +48,18 @@ export interface LoopHooks {
   readonly signal: AbortSignal
 }
 
+/** What is made of some groups. */
+export interface Lesson {
+  /** The rows of a microbatch. */
+  pack(groups: readonly EncodedGroup[]): readonly PackedRow[]
+  /** The gradient of an update's microbatches, in the learner's totals. */
+  accumulate(batches: readonly PackedBatch[], occasion: Occasion): Promise<Gradient>
+}
+
 /** A run: who learns from what, how far it is, and how it goes on. */
 export interface Training {
   readonly learner: Learner
-  /** The gradient of an update's microbatches, in the learner's totals. `label` names what dropout draws. */
-  readonly accumulate: (batches: readonly (readonly EncodedGroup[])[], label: string) => Promise<Gradient>
+  readonly lesson: Lesson
   readonly groups: readonly EncodedGroup[]
   readonly state: TrainState
   readonly options: LoopOptions
@@ -67,15 +75,34 @@ function perEpochOf({ groups, options }: Training): number {
   return updatesPerEpoch(groups.length, options.order)
 }
 
+/** The microbatches of an update: a function of its number, whatever was before. */
+function packUpdate({ groups, options, lesson }: Training, update: number): PackedBatch[] {
+  const batches = updateBatches(groups, update, options.order).map((batch) => batch.map((at) => groups[at]))
+  return packBatches(batches, lesson.pack)
+}
+
+/** Packs each update before the one before it runs, so that its first row is prepared meanwhile. */
+function packAhead(
+  training: Training,
+): (update: number) => Pick<Occasion, 'next'> & { readonly batches: PackedBatch[] } {
+  let coming: { readonly update: number; readonly batches: PackedBatch[] } | undefined
+  return (update) => {
+    const batches = coming?.update === update ? coming.batches : packUpdate(training, update)
+    const after = update + 1
+    coming = after < training.options.updates ? { update: after, batches: packUpdate(training, after) } : undefined
+    return { batches, next: coming?.batches.flatMap(({ rows }) => rows).at(0)?.row }
+  }
+}
+
 /** One update. What learns and the state are changed, unless it throws. */
-async function runUpdate(training: Training): Promise<RunEvent> {
-  const { learner, groups, state, options, hooks } = training
+async function runUpdate(training: Training, packed: ReturnType<typeof packAhead>): Promise<RunEvent> {
+  const { learner, lesson, state, options, hooks } = training
   const started = hooks.seconds()
   const { update } = state
-  const batches = updateBatches(groups, update, options.order).map((batch) => batch.map((at) => groups[at]))
+  const { batches, next } = packed(update)
   const rate = rateAt(options.schedule.type, update, { ...options.schedule, updates: options.updates })
   try {
-    const { metrics, tokens, norm, sample } = await training.accumulate(batches, String(update))
+    const { metrics, tokens, norm, sample } = await lesson.accumulate(batches, { label: String(update), next })
     applyGradient(learner, state.moments, options.adam, { norm, time: update + 1, rate })
     state.update++
     hooks.updated?.(state.update)
@@ -157,10 +184,11 @@ async function* saveIfDue(training: Training): AsyncGenerator<RunEvent> {
 export async function* trainLoop(training: Training): AsyncGenerator<RunEvent, 'finished' | 'interrupted'> {
   const { state, options, hooks } = training
   const { best: rules } = options
+  const packed = packAhead(training)
   // A run that was stopped while it evaluated takes that up again, and what it then saved lacks it.
   if (yield* evaluateIfDue(training)) yield* saveIfDue(training)
   while (state.update < options.updates && !hasGivenUp(standingOf(state.log, rules), rules) && !hooks.signal.aborted) {
-    yield await runUpdate(training)
+    yield await runUpdate(training, packed)
     yield* evaluateIfDue(training)
     yield* saveIfDue(training)
   }

@@ -1,6 +1,8 @@
 /** DPO, Step-DPO, SCDPO and Full-Step-DPO as weights of one engine: what must be equal, is, in loss and gradients. */
+
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { oraclePath, relativeError } from '../../test/oracle.ts'
+import { packedFor } from '../../test/packed.ts'
 import { plainObjective } from '../../test/plain-objective.ts'
 import { type EncodedGroup, encodeGroups } from '../batch/encode.ts'
 import type { StepObjective } from '../batch/step-weights.ts'
@@ -60,7 +62,7 @@ const objective = { ...plainObjective, beta: 0.5, packing: { packing: 'tree', ma
 
 /** Loss and gradients of groups, as one list of numbers. */
 async function gradientOf(groups: readonly EncodedGroup[]): Promise<{ loss: number; gradient: number[] }> {
-  const { metrics } = await accumulateGradient(policy, objective, [groups], '')
+  const { metrics } = await accumulateGradient(policy, objective, packedFor(objective, [groups]), { label: '' })
   return { loss: metrics['loss'], gradient: policy.learner.parameters.flatMap(({ gradient }) => [...gradient]) }
 }
 

@@ -1,9 +1,11 @@
 /** Whole training runs against TRL with Trainer and PEFT: loss, metrics and weights at every update. */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { oracleJson, oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
+import { packedFor } from '../../test/packed.ts'
 import { plainObjective } from '../../test/plain-objective.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
 import { updateBatches } from '../batch/order.ts'
@@ -103,7 +105,9 @@ describe.each(['lora', 'full'] as const)('TRL %s', (kind) => {
       const snapshots = oracleTensors(`training/llama/${kind}/weights_float32.safetensors`)
       for (const [update, expected] of reference.updates_float32.entries()) {
         const batches = updateBatches(groups, update, order).map((batch) => batch.map((at) => groups[at]))
-        const { metrics, norm } = await accumulateGradient(policy, objective, batches, '')
+        const { metrics, norm } = await accumulateGradient(policy, objective, packedFor(objective, batches), {
+          label: '',
+        })
         const rate = rateAt(settings.lr_scheduler_type, update, {
           rate: settings.learning_rate,
           warmupUpdates: settings.warmup_steps,

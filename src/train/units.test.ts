@@ -1,6 +1,8 @@
 /** Losses of members and of lists, with KLs and a shifted reward, through the real engine: against sums made by hand and central differences. */
+
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { oracleJson, oraclePath, relativeError } from '../../test/oracle.ts'
+import { packedFor } from '../../test/packed.ts'
 import { plainObjective } from '../../test/plain-objective.ts'
 import { isSlow } from '../../test/slow.ts'
 import type { EncodedGroup, MemberDetails } from '../batch/encode.ts'
@@ -61,7 +63,7 @@ async function lossOf(
   groups: readonly EncodedGroup[],
   objective: PackedObjective,
 ): Promise<Readonly<Record<string, number>>> {
-  return (await accumulateGradient(policy, objective, [groups], '')).metrics
+  return (await accumulateGradient(policy, objective, packedFor(objective, [groups]), { label: '' })).metrics
 }
 
 /** The gradient of what learns, as one list. */
@@ -219,7 +221,9 @@ test('without a reference its log-probabilities are 0; soft labels and margins t
 
 test('bco_delta keeps a running mean of rewards from update to update', async () => {
   const objective = objectiveOf('bco_delta')
-  const first = await accumulateGradient(policy, objective, [groupsOf().slice(0, 2)], '')
+  const first = await accumulateGradient(policy, objective, packedFor(objective, [groupsOf().slice(0, 2)]), {
+    label: '',
+  })
   const rewards = async (range: typeof members): Promise<number> => {
     const all: number[] = []
     for (const { prompt, ids } of range) all.push(0.3 * (await ratioOf(prompt, ids)))
@@ -228,7 +232,12 @@ test('bco_delta keeps a running mean of rewards from update to update', async ()
   const [a, b] = [await rewards(members.slice(0, 4)), await rewards(members.slice(4, 12))]
   expect(first.rewardMean?.mean).toBeCloseTo(a, 5)
   const before = first.rewardMean === undefined ? {} : { rewardMean: first.rewardMean }
-  const second = await accumulateGradient(policy, { ...objective, ...before }, [groupsOf().slice(2)], '')
+  const second = await accumulateGradient(
+    policy,
+    { ...objective, ...before },
+    packedFor(objective, [groupsOf().slice(2)]),
+    { label: '' },
+  )
   expect(second.rewardMean?.mean).toBeCloseTo((a + b) / 2, 5)
   expect(second.rewardMean?.count).toBe(2)
 })
@@ -247,7 +256,9 @@ test.each(types)(
     // z₀ is a constant for the gradient, which a difference of losses would see move: one problem has none.
     const groups = groupsOf(true).map((group) => (type.endsWith('kto') ? { ...group, problem: 'one' } : group))
     const gradient = await gradientOf(groups, objective)
-    await accumulateGradient(policy, objective, [groups.slice(0, 4), groups.slice(4)], '')
+    await accumulateGradient(policy, objective, packedFor(objective, [groups.slice(0, 4), groups.slice(4)]), {
+      label: '',
+    })
     const split = policy.learner.parameters.flatMap((parameter) => [...parameter.gradient])
     expect(relativeError(split, gradient)).toBeLessThan(1e-5)
     // Along the gradient itself the loss changes by the square of its norm.

@@ -2,10 +2,12 @@
 
 import { UserError } from '../base/errors.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
-import { type PackedRow, type PackOptions, packGroups, packMembers } from '../batch/pack.ts'
+import { type PackedBatch, type PackedRow, type PackOptions, packGroups, packMembers } from '../batch/pack.ts'
 import type { FloatArray } from '../engine/backend.ts'
 import { clearGradients, type Learner } from '../model/learner.ts'
+import type { Machine } from '../model/machine.ts'
 import { backwardRowWith } from '../model/pass.ts'
+import type { Row } from '../model/row.ts'
 import { type AdamOptions, adamStep, clipFactor, globalNorm, type Moments } from './adamw.ts'
 import { type Diagnostics, diagnostics } from './diagnostics.ts'
 import { type PairTotals, pairTotals, type TokenTotals, tokenTotals } from './metrics.ts'
@@ -60,6 +62,20 @@ export interface Gradient {
   readonly sample?: TrendSample
 }
 
+/** What an update is beside its rows. */
+export interface Occasion {
+  /** Names what dropout draws. */
+  readonly label: string
+  /** The row that will be computed after the update's last one, if that is known. */
+  readonly next?: Row | undefined
+}
+
+/** Says to a machine, before it computes a row, which one comes after it. */
+export function expectAfter(machine: Machine, rows: readonly PackedRow[], at: number, { next }: Occasion): void {
+  const coming = at + 1 < rows.length ? rows[at + 1].row : next
+  if (coming !== undefined) machine.expect(coming)
+}
+
 /** A row of an update, with the name of what dropout draws for it. */
 interface LabelledRow {
   readonly packed: PackedRow
@@ -81,31 +97,34 @@ interface Accumulation {
 
 /**
  * The gradient of the mean loss over all pairs, members or lists of some microbatches, in the learner's totals.
- * @param label names what dropout draws.
  * @throws NotFiniteError naming what is NaN or infinite.
  */
 export async function accumulateGradient(
   policy: Policy,
   objective: PackedObjective,
-  batches: readonly (readonly EncodedGroup[])[],
-  label: string,
+  batches: readonly PackedBatch[],
+  occasion: Occasion,
 ): Promise<Gradient> {
   clearGradients(policy.learner)
   let count = 0
-  const rows = batches.map((groups, batch) =>
-    packFor(groups, objective).map(
-      (packed, at): LabelledRow => ({ packed, label: `${label}.${batch}.${at}`, at: count++ }),
-    ),
+  const rows = batches.map((batch, number) =>
+    batch.rows.map((packed, at): LabelledRow => ({ packed, label: `${occasion.label}.${number}.${at}`, at: count++ })),
   )
   const everything = rows.flat()
+  const inOrder = everything.map(({ packed }) => packed)
   const asked = askedOf(objective)
   const accumulation: Accumulation = {
     objective,
     asked,
-    meanChosenTokens: meanChosenTokens(everything.map(({ packed }) => packed)),
+    meanChosenTokens: meanChosenTokens(inOrder),
     loss: await units[unitOf(objective.terms.map(({ type }) => type))].begin(
       objective,
-      placeOf(policy, asked, everything, batches.flat()),
+      placeOf(
+        policy,
+        asked,
+        everything,
+        batches.flatMap(({ groups }) => groups),
+      ),
     ),
     pairs: pairTotals(objective.beta),
     tokens: tokenTotals(unitOf(objective.terms.map(({ type }) => type))),
@@ -115,6 +134,7 @@ export async function accumulateGradient(
   let part: MeasuredGradient | undefined
   for (const batch of rows) {
     for (const row of batch) {
+      expectAfter(policy.machine, inOrder, row.at, occasion)
       await accumulateRow(policy, accumulation, row)
       tokenCount += row.packed.row.ids.length
       if (row.at + 1 === firstPart(rows)) part = measureTotals(policy.learner, accumulation)

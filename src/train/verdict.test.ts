@@ -7,11 +7,13 @@ import { writeTinyModel } from '../../scripts/tiny-model.ts'
 import { relativeError } from '../../test/oracle.ts'
 import { random } from '../base/random.ts'
 import type { EncodedGroup } from '../batch/encode.ts'
+import { packBatches, packGroups } from '../batch/pack.ts'
 import { ortBackend } from '../engine/session.ts'
 import { adapterLearner } from '../model/learner.ts'
 import { loadModel } from '../model/load.ts'
 import { createAdapter } from '../model/lora.ts'
 import { makeMachine } from '../model/machine.ts'
+import type { Pupil } from './demonstrate.ts'
 import { NotFiniteError } from './update.ts'
 import { accumulateVerdicts, verdictMetrics } from './verdict.ts'
 
@@ -65,7 +67,11 @@ const groups = [
     0.7,
   ),
 ]
-const objective = { packing: { packing: 'tree', maxRowTokens: 64 }, right: RIGHT } as const
+
+function verdictGradient(pupil: Pupil, packing: 'tree' | 'none', batches: readonly (readonly EncodedGroup[])[]) {
+  const packed = packBatches(batches, (own) => packGroups(own, { packing, maxRowTokens: 64 }))
+  return accumulateVerdicts(pupil, RIGHT, packed, { label: '' })
+}
 
 test('metrics are worked by hand, a soft label as part of a right and part of a wrong step', () => {
   // Log odds of ln 3 and −ln 4: chances 3/4 and 1/5.
@@ -85,7 +91,7 @@ test('metrics are worked by hand, a soft label as part of a right and part of a 
 
 test('the gradient is that of finite differences', async () => {
   const pupil = startPupil()
-  const lossAt = async (): Promise<number> => (await accumulateVerdicts(pupil, objective, [groups], '')).metrics['loss']
+  const lossAt = async (): Promise<number> => (await verdictGradient(pupil, 'tree', [groups])).metrics['loss']
   await lossAt()
   const size = 1e-2
   for (const { values, gradient } of pupil.learner.parameters.filter((_, at) => at % 9 === 0)) {
@@ -104,12 +110,7 @@ test('the gradient is that of finite differences', async () => {
 test('a tree has the loss and the gradients of separate sequences, in one microbatch or several', async () => {
   const run = async (packing: 'tree' | 'none', batches: readonly (readonly EncodedGroup[])[]) => {
     const pupil = startPupil()
-    const { metrics, tokens } = await accumulateVerdicts(
-      pupil,
-      { packing: { packing, maxRowTokens: 64 }, right: RIGHT },
-      batches,
-      '',
-    )
+    const { metrics, tokens } = await verdictGradient(pupil, packing, batches)
     const { grad_norm: _, ...rest } = metrics
     return { metrics: rest, tokens, gradients: pupil.learner.parameters.map(({ gradient }) => gradient.slice()) }
   }
@@ -127,5 +128,5 @@ test('a tree has the loss and the gradients of separate sequences, in one microb
 test('a weight that is not finite is named in the same update', async () => {
   const pupil = startPupil()
   pupil.learner.parameters[0].values[0] = Number.NaN
-  await expect(accumulateVerdicts(pupil, objective, [groups], '')).rejects.toThrow(NotFiniteError)
+  await expect(verdictGradient(pupil, 'tree', [groups])).rejects.toThrow(NotFiniteError)
 })

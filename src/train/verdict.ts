@@ -2,12 +2,11 @@
  * @file A process reward model learns: the gradient of the cross-entropy between labels and verdicts. With p = σ(log p(right)
  * − log p(wrong)) after a step and y its label, −y·log p − (1−y)·log(1−p): DPO between the verdicts, without a reference.
  */
-import type { EncodedGroup } from '../batch/encode.ts'
-import { type PackedRow, type PackOptions, packGroups, pairCount } from '../batch/pack.ts'
+import { type PackedBatch, type PackedRow, pairCount } from '../batch/pack.ts'
 import { clearGradients } from '../model/learner.ts'
 import { backwardRow, forwardRow } from '../model/pass.ts'
 import type { Pupil } from './demonstrate.ts'
-import { type Gradient, gradientNorm, NotFiniteError } from './update.ts'
+import { expectAfter, type Gradient, gradientNorm, NotFiniteError, type Occasion } from './update.ts'
 
 /** Labelled steps with one verdict of people, `weight` of them. */
 export interface Verdict {
@@ -51,23 +50,23 @@ function slopesOf({ row, continuations, pairs }: PackedRow, logps: ArrayLike<num
 
 /**
  * The gradient of the mean over all labelled steps of some microbatches, in the learner's totals.
- * @param objective `right` is the token that stands for right.
- * @param label names what dropout draws.
+ * @param right the token that stands for right.
  * @throws NotFiniteError naming what is NaN or infinite.
  */
 export async function accumulateVerdicts(
   { machine, learner, keeping }: Pupil,
-  { packing, right }: { readonly packing: PackOptions; readonly right: number },
-  batches: readonly (readonly EncodedGroup[])[],
-  label: string,
+  right: number,
+  batches: readonly PackedBatch[],
+  occasion: Occasion,
 ): Promise<Gradient> {
   clearGradients(learner)
-  const rows = batches.flatMap((groups) => packGroups(groups, packing))
+  const rows = batches.flatMap((batch) => batch.rows)
   const total = pairCount(rows)
   const verdicts: Verdict[] = []
   let tokens = 0
   for (const [at, packed] of rows.entries()) {
-    const pass = await forwardRow(machine, packed.row, learner.layers(`${label}.${at}`), keeping)
+    expectAfter(machine, rows, at, occasion)
+    const pass = await forwardRow(machine, packed.row, learner.layers(`${occasion.label}.${at}`), keeping)
     const dLogps = machine.backend.allocate(packed.row.scored.length)
     for (const { verdict, chosen, rejected } of slopesOf(packed, pass.scores.logps, right)) {
       if (!Number.isFinite(verdict.logit)) throw new NotFiniteError(`the log odds of a verdict are ${verdict.logit}`)

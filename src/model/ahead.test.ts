@@ -1,0 +1,109 @@
+/** What a second thread makes ahead is what would be made in place, to the bit. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterEach, expect, test } from 'vitest'
+import { oraclePath } from '../../test/oracle.ts'
+import { random } from '../base/random.ts'
+import { ortBackend } from '../engine/session.ts'
+import type { AheadResult } from './ahead.ts'
+import { adapterLearner } from './learner.ts'
+import { loadModel } from './load.ts'
+import { createAdapter } from './lora.ts'
+import { type Machine, makeMachine } from './machine.ts'
+import { backwardRow, forwardRow, scoreRow } from './pass.ts'
+import type { Row } from './row.ts'
+
+const TOKENS = 720
+
+/** A tree with branches at random places, of which every third token is scored. */
+function branchedRow(seed: number): Row {
+  const draw = random(seed, 'row')
+  const parents = Int32Array.from({ length: TOKENS }, (_, at) =>
+    at > 100 && draw.uniform() < 0.02 ? draw.below(at) : at - 1,
+  )
+  const ids = Int32Array.from({ length: TOKENS }, () => draw.below(60))
+  return { ids, parents, scored: Int32Array.from({ length: TOKENS / 3 - 1 }, (_, at) => 3 * at + 3) }
+}
+
+const machines: Machine[] = []
+afterEach(async () => {
+  for (const machine of machines.splice(0)) await machine.dispose()
+})
+
+function startMachine(model: string): Machine {
+  const { config, weights } = loadModel(oraclePath(`models/${model}`))
+  const machine = makeMachine(ortBackend({ threads: 1 }), config, weights)
+  machines.push(machine)
+  return machine
+}
+
+/** The same machine, whose thread has time for everything that is asked of it; what it made is counted. */
+function patient(machine: Machine, made: Record<AheadResult['kind'], number>): Machine {
+  const { ahead } = machine
+  return {
+    ...machine,
+    ahead: {
+      ...ahead,
+      take: (ticket) => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+        const result = ahead.take(ticket)
+        if (result !== undefined) made[result.kind]++
+        return result
+      },
+    },
+  }
+}
+
+function withoutThread(machine: Machine): Machine {
+  return { ...machine, ahead: { ...machine.ahead, ask: () => undefined } }
+}
+
+/** The gradients of some rows, with dropout. */
+async function gradientsOf(machine: Machine, rows: readonly Row[], keeping: 'products' | 'inputs') {
+  const settings = { rank: 4, alpha: 8, dropout: 0.2, rslora: false, targets: 'all-linear' } as const
+  const adapter = createAdapter(machine.config, settings, 1)
+  for (const tensors of adapter.layers) {
+    for (const [name, { data }] of Object.entries(tensors)) if (name.includes('lora_B')) data.fill(0.01)
+  }
+  const { layers, gradients, parameters } = adapterLearner(machine, adapter, 7)
+  for (const [at, row] of rows.entries()) {
+    if (at + 1 < rows.length) machine.expect(rows[at + 1])
+    // As losses do that compare rows: a pass before, with the same dropout.
+    const before = await scoreRow(machine, row, layers(String(at)))
+    const pass = await forwardRow(machine, row, layers(String(at)), keeping)
+    expect(pass.scores.logps).toEqual(before)
+    await backwardRow(machine, pass, new Float32Array(row.scored.length).fill(0.1), gradients)
+  }
+  return parameters.map(({ gradient }) => gradient)
+}
+
+test.each(['llama', 'gemma3_text'])(
+  '%s: views and masks of a second thread change no bit of the gradients',
+  async (model) => {
+    const rows = [1, 2, 3].map(branchedRow)
+    const machine = startMachine(model)
+    machine.expect(rows[0])
+    await wait(500) // the thread starts
+    for (const keeping of ['products', 'inputs'] as const) {
+      const made = { views: 0, masks: 0 }
+      const ahead = await gradientsOf(patient(machine, made), rows, keeping)
+      const inPlace = await gradientsOf(withoutThread(startMachine(model)), rows, keeping)
+      expect(ahead).toEqual(inPlace)
+      // Of two rows the views, of three rows the masks of each pass.
+      expect(made.masks).toBeGreaterThan(3 * machine.config.layers)
+    }
+  },
+)
+
+test('a row is prepared once, whoever asks for it, and an expected row that never comes does no harm', async () => {
+  const [row, other, third] = [1, 2, 3].map(branchedRow)
+  const machine = startMachine('gemma3_text')
+  const inPlace = startMachine('gemma3_text')
+  for (let round = 0; round < 40; round++) machine.expect(round % 2 === 0 ? other : third)
+  await wait(300)
+  machine.expect(row)
+  await wait(100)
+  const prepared = machine.prepare(row)
+  expect(prepared.layers).toEqual(inPlace.prepare(row).layers)
+  expect(machine.prepare(row).layers[0]).toBe(prepared.layers[0])
+  expect(machine.prepare(other).layers).toEqual(inPlace.prepare(other).layers)
+})
