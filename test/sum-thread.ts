@@ -1,9 +1,11 @@
-/** @file A second thread for tests: sums numbers, as slowly as it is told. */
+/** @file A second thread for tests: sums numbers, says when it begins, and may be held. */
 import { workerData } from 'node:worker_threads'
 import { type Made, serveWorks } from '../src/base/second-thread.ts'
 
 export interface Sum {
   readonly numbers: readonly number[]
+  /** The first number becomes 1 when the work begins, which then waits until the second is 1. */
+  readonly gate?: Int32Array
   readonly ms?: number
 }
 
@@ -11,11 +13,15 @@ export interface Summed {
   readonly sum: number
   /** The numbers again, in memory that goes over. */
   readonly copy: Float64Array<ArrayBuffer>
-  /** Whether the memory was given. */
+  /** Whether that was given. */
   readonly isSpare: boolean
 }
 
-function sum({ numbers, ms = 0 }: Sum, spare?: ArrayBuffer): Made<Summed> {
+function sum({ numbers, gate, ms = 0 }: Sum, spare?: ArrayBuffer): Made<Summed> {
+  if (gate !== undefined) {
+    Atomics.store(gate, 0, 1)
+    Atomics.wait(gate, 1, 0)
+  }
   const until = performance.now() + ms
   while (performance.now() < until);
   if (numbers.includes(13)) throw new Error('thirteen')

@@ -3,13 +3,7 @@
  * event loop, which computations leave no room for. Whoever comes first begins a piece of work, so that nobody waits for a
  * thread that is busy, slow to start or dead, and what is taken is the same whoever made it.
  */
-import {
-  MessageChannel,
-  type MessagePort,
-  receiveMessageOnPort,
-  type TransferListItem,
-  Worker,
-} from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, type WorkerOptions } from 'node:worker_threads'
 
 /** What a piece of work gives, with the memory that goes over to the other thread, and how it is made. */
 export interface Made<Result> {
@@ -89,12 +83,24 @@ export function serveWorks<Work, Result>({ port, places }: Given, make: Works<Wo
   })
 }
 
+/** Undefined where the system gives no thread. `end` is called when it has ended. */
+function startWorker(module: URL, workerData: Given, end: () => void): Worker | undefined {
+  try {
+    const worker = newWorker(module, { workerData, transferList: [workerData.port] })
+    worker.on('error', end).on('exit', end)
+    worker.unref()
+    return worker
+  } catch {
+    end()
+    return undefined
+  }
+}
+
 /** Sources are run by tsx, which does not reach into threads by itself. */
-function startWorker(module: URL, workerData: Given): Worker {
-  const transferList: TransferListItem[] = [workerData.port]
-  if (!module.pathname.endsWith('.ts')) return new Worker(module, { workerData, transferList })
+function newWorker(module: URL, options: WorkerOptions): Worker {
+  if (!module.pathname.endsWith('.ts')) return new Worker(module, options)
   const script = `import('tsx/esm/api').then(({ register }) => (register(), import(${JSON.stringify(module.href)})))`
-  return new Worker(script, { eval: true, workerData, transferList })
+  return new Worker(script, { eval: true, ...options })
 }
 
 /** What came back, as far as it is still wanted, and memory that is left over. */
@@ -138,12 +144,10 @@ export function secondThread<Work, Result>(module: URL): SecondThread<Work, Resu
   const { wanted, spares, receive, answerTo, forget } = returnsOf<Result>(port)
   let count = 0
   let isAlive = true
-  const worker = startWorker(module, { port: port2, places })
   const end = (): void => {
     isAlive = false
   }
-  worker.on('error', end).on('exit', end)
-  worker.unref()
+  const worker = startWorker(module, { port: port2, places }, end)
   return {
     ask: (work) => {
       receive()
@@ -177,7 +181,7 @@ export function secondThread<Work, Result>(module: URL): SecondThread<Work, Resu
     close: () => {
       end()
       port.close()
-      void worker.terminate()
+      void worker?.terminate()
     },
   }
 }
