@@ -11,13 +11,11 @@ export interface Sum {
 
 export interface Summed {
   readonly sum: number
-  /** The numbers again, in memory that goes over. */
+  /** The numbers again, in the memory that was asked for, or other. */
   readonly copy: Float64Array<ArrayBuffer>
-  /** Whether that was given. */
-  readonly isSpare: boolean
 }
 
-function sum({ numbers, gate, ms = 0 }: Sum, spare?: ArrayBuffer): Made<Summed> {
+function sum({ numbers, gate, ms = 0 }: Sum, memory: ArrayBuffer | undefined): Made<Summed> {
   if (gate !== undefined) {
     Atomics.store(gate, 0, 1)
     Atomics.wait(gate, 1, 0)
@@ -26,10 +24,10 @@ function sum({ numbers, gate, ms = 0 }: Sum, spare?: ArrayBuffer): Made<Summed> 
   while (performance.now() < until);
   if (numbers.includes(13)) throw new Error('thirteen')
   if (numbers.includes(-1)) process.exit(1)
-  const copy = spare === undefined ? Float64Array.from(numbers) : new Float64Array(spare, 0, numbers.length)
+  const copy = new Float64Array(memory ?? new ArrayBuffer(8 * numbers.length), 0, numbers.length)
   copy.set(numbers)
-  const result = { sum: numbers.reduce((a, b) => a + b, 0), copy, isSpare: spare !== undefined }
-  return { result, memory: [copy.buffer] }
+  const result = { sum: numbers.reduce((a, b) => a + b, 0), copy }
+  return { result, memory: memory === undefined ? [copy.buffer] : [] }
 }
 
 serveWorks(workerData, sum)

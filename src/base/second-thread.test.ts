@@ -11,8 +11,8 @@ function startThread(module = 'sum-thread.ts'): void {
 
 afterEach(() => thread.close())
 
-function ask(work: Sum): Ticket {
-  const ticket = thread.ask(work)
+function ask(work: Sum, bytes?: number): Ticket {
+  const ticket = thread.ask(work, bytes)
   if (ticket === undefined) throw new Error('the thread takes no work')
   return ticket
 }
@@ -27,8 +27,8 @@ function open(gate: Int32Array): void {
 }
 
 /** Asks, and waits until the thread has begun it. */
-async function begin(work: Sum, gate = makeGate(true)): Promise<Ticket> {
-  const ticket = ask({ ...work, gate })
+async function begin(work: Sum, gate = makeGate(true), bytes?: number): Promise<Ticket> {
+  const ticket = ask({ ...work, gate }, bytes)
   while (Atomics.load(gate, 0) === 0) await wait(2)
   return ticket
 }
@@ -74,22 +74,33 @@ test('work that fails, and a module that is not there, are left to who takes it'
   }
 })
 
-test('memory that was given back is used for later work', async () => {
+test('there is memory for two results, which comes back whatever becomes of the work', async () => {
   startThread()
-  const first = await result({ numbers: [1, 2, 3] })
-  expect(first?.isSpare).toBe(false)
-  thread.giveBack(first?.copy.buffer ?? new ArrayBuffer(0))
-  const second = await result({ numbers: [4, 5] })
-  expect(second).toMatchObject({ isSpare: true, copy: Float64Array.of(4, 5) })
-  // What went over with work that was withdrawn comes back too.
+  const memoryOf = async (numbers: readonly number[], bytes: number): Promise<ArrayBuffer> => {
+    const made = thread.take(await begin({ numbers }, makeGate(true), bytes))
+    expect(made?.copy).toEqual(Float64Array.from(numbers))
+    return made?.copy.buffer ?? new ArrayBuffer(0)
+  }
+  const [first, second] = [await memoryOf([1, 2, 3], 24), await memoryOf([4], 8)]
+  expect(thread.ask({ numbers: [5] }, 8)).toBeUndefined()
+  expect((await result({ numbers: [5] }))?.sum).toBe(5) // without memory
+  thread.giveBack(second)
+  thread.giveBack(first)
+  expect((await memoryOf([6, 7], 16)).byteLength).toBe(24) // the one that is large enough
   const gate = makeGate(false)
-  const slow = await begin({ numbers: [0] }, gate)
-  thread.giveBack(second?.copy.buffer ?? new ArrayBuffer(0))
-  thread.drop(ask({ numbers: [6] }))
+  const held = await begin({ numbers: [8] }, gate)
+  const withdrawn = ask({ numbers: [9] }, 32) // the small one becomes a large one
+  expect(thread.take(withdrawn)).toBeUndefined()
+  expect(thread.ask({ numbers: [10] }, 8)).toBeUndefined() // it is still there
   open(gate)
-  expect(thread.take(slow)?.isSpare).toBe(false)
-  const later = [await result({ numbers: [7] }), await result({ numbers: [8] })]
-  expect(later.map((made) => made?.isSpare)).toContain(true)
+  expect(thread.take(held)?.sum).toBe(8)
+  for (const numbers of [[13], [14]]) {
+    // Comes back after work that fails, and after work that is dropped when it is done.
+    await result({ numbers: [0] })
+    thread.drop(await begin({ numbers }, makeGate(true), 32))
+  }
+  await result({ numbers: [0] })
+  expect((await memoryOf([11], 32)).byteLength).toBe(32)
 })
 
 test('what is dropped leaves its place to others; no more than 16 pieces of work stand open', async () => {

@@ -5,27 +5,30 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, type WorkerOptions } from 'node:worker_threads'
 
-/** What a piece of work gives, with the memory that goes over to the other thread, and how it is made. */
+/** What a piece of work gives, with the memory of its own that goes over to the other thread. */
 export interface Made<Result> {
   readonly result: Result
   readonly memory: readonly ArrayBuffer[]
 }
 
-/** The kinds of work. Each may use memory that is left over from earlier work. */
-export type Works<Work, Result> = (work: Work, spare?: ArrayBuffer) => Made<Result>
+/** Does the work, in the memory that was asked for with it. */
+export type Works<Work, Result> = (work: Work, memory: ArrayBuffer | undefined) => Made<Result>
 
 export interface Ticket {
   readonly id: number
 }
 
 export interface SecondThread<Work, Result> {
-  /** Undefined where the thread has too much to do, or does not run. */
-  ask(work: Work): Ticket | undefined
+  /**
+   * @param bytes of memory that the result needs: there is so much twice, at most, until it is given back.
+   * @returns undefined where the thread has too much to do, has no memory left, or does not run.
+   */
+  ask(work: Work, bytes?: number): Ticket | undefined
   /** Undefined where the thread has not begun it, and now will not, or failed: the caller makes it. */
   take(ticket: Ticket): Result | undefined
   /** What was asked is not wanted after all. */
   drop(ticket: Ticket): void
-  /** Memory of a result that is no longer used, for results to come. */
+  /** The memory that was asked for with a result, when that is no longer used. */
   giveBack(memory: ArrayBuffer): void
   close(): void
 }
@@ -38,22 +41,22 @@ const WITHDRAWN = 3
 
 /** Pieces of work that may stand open. */
 const PLACES = 16
-/** Pieces of memory that are kept for later. */
-const SPARES = 2
+/** Pieces of memory: one that is in use here, and one for the result after it. */
+const MEMORIES = 2
 /** A piece of work takes milliseconds. After this the thread counts as dead. */
 const PATIENCE_MS = 3_000
 
 interface Asked<Work> {
   readonly id: number
   readonly work: Work
-  readonly spare?: ArrayBuffer
+  readonly memory: ArrayBuffer | undefined
 }
 
-/** The result, or undefined where the work failed, or the spare memory of what was withdrawn. */
+/** The result, if the work was not withdrawn and did not fail, and the memory that came with it. */
 interface Answer<Result> {
   readonly id: number
   readonly result?: Result
-  readonly spare?: ArrayBuffer
+  readonly memory: ArrayBuffer | undefined
 }
 
 interface Given {
@@ -64,19 +67,19 @@ interface Given {
 /** The other side: what the module of the thread calls. `given` is its `workerData`. */
 export function serveWorks<Work, Result>({ port, places }: Given, make: Works<Work, Result>): void {
   const states = new Int32Array(places)
-  const answer = (message: Answer<Result>, memory: readonly ArrayBuffer[]): void =>
-    port.postMessage(message, [...memory])
-  port.on('message', ({ id, work, spare }: Asked<Work>) => {
+  const answer = (message: Answer<Result>, own: readonly ArrayBuffer[] = []): void =>
+    port.postMessage(message, message.memory === undefined ? [...own] : [message.memory, ...own])
+  port.on('message', ({ id, work, memory }: Asked<Work>) => {
     const place = id % PLACES
     if (Atomics.compareExchange(states, place, WAITING, BEGUN) !== WAITING) {
-      if (spare !== undefined) answer({ id, spare }, [spare])
+      answer({ id, memory })
       return
     }
     try {
-      const { result, memory } = make(work, spare)
-      answer({ id, result }, memory)
+      const made = make(work, memory)
+      answer({ id, result: made.result, memory }, made.memory)
     } catch {
-      answer({ id }, []) // Whoever takes it makes it again, and meets the same error where it can be told.
+      answer({ id, memory }) // Whoever takes it makes it again, and meets the same error where it can be told.
     }
     Atomics.store(states, place, DONE)
     Atomics.notify(states, place)
@@ -103,37 +106,57 @@ function newWorker(module: URL, options: WorkerOptions): Worker {
   return new Worker(script, { eval: true, ...options })
 }
 
-/** What came back, as far as it is still wanted, and memory that is left over. */
+/** What came back, as far as it is still wanted. The memory of all else is free. */
 interface Returns<Result> {
   readonly wanted: Set<number>
-  readonly spares: ArrayBuffer[]
   receive(): void
   answerTo(id: number): Result | undefined
   forget(id: number): void
 }
 
-function returnsOf<Result>(port: MessagePort): Returns<Result> {
-  const answers = new Map<number, Result | undefined>()
+function returnsOf<Result>(port: MessagePort, free: ArrayBuffer[]): Returns<Result> {
+  const answers = new Map<number, Answer<Result>>()
   const wanted = new Set<number>()
-  const spares: ArrayBuffer[] = []
+  const setFree = (memory: ArrayBuffer | undefined): void => {
+    if (memory !== undefined) free.push(memory)
+  }
   return {
     wanted,
-    spares,
     receive: () => {
       for (;;) {
         const received: { readonly message: Answer<Result> } | undefined = receiveMessageOnPort(port)
         if (received === undefined) return
-        const { id, result, spare } = received.message
-        if (spare !== undefined) spares.push(spare)
-        else if (wanted.has(id)) answers.set(id, result)
+        const { id, result, memory } = received.message
+        if (wanted.has(id) && result !== undefined) answers.set(id, received.message)
+        else setFree(memory)
       }
     },
-    answerTo: (id) => answers.get(id),
+    answerTo: (id) => {
+      const result = answers.get(id)?.result
+      answers.delete(id)
+      return result
+    },
     forget: (id) => {
       wanted.delete(id)
+      setFree(answers.get(id)?.memory)
       answers.delete(id)
     },
   }
+}
+
+/** Memory for so much; undefined where all there may be is in use. */
+function memoryFor(bytes: number, free: ArrayBuffer[], made: { count: number }): ArrayBuffer | undefined {
+  const [first] = free.splice(
+    Math.max(
+      0,
+      free.findIndex(({ byteLength }) => byteLength >= bytes),
+    ),
+    1,
+  )
+  if (first !== undefined && first.byteLength >= bytes) return first
+  if (first === undefined && made.count === MEMORIES) return undefined
+  if (first === undefined) made.count++
+  return new ArrayBuffer(bytes)
 }
 
 /** @param module calls `serveWorks` with its `workerData`. */
@@ -141,7 +164,9 @@ export function secondThread<Work, Result>(module: URL): SecondThread<Work, Resu
   const { port1: port, port2 } = new MessageChannel()
   const places = new SharedArrayBuffer(PLACES * Int32Array.BYTES_PER_ELEMENT)
   const states = new Int32Array(places).fill(DONE)
-  const { wanted, spares, receive, answerTo, forget } = returnsOf<Result>(port)
+  const free: ArrayBuffer[] = []
+  const made = { count: 0 }
+  const { wanted, receive, answerTo, forget } = returnsOf<Result>(port, free)
   let count = 0
   let isAlive = true
   const end = (): void => {
@@ -149,15 +174,16 @@ export function secondThread<Work, Result>(module: URL): SecondThread<Work, Resu
   }
   const worker = startWorker(module, { port: port2, places }, end)
   return {
-    ask: (work) => {
+    ask: (work, bytes = 0) => {
       receive()
       const id = count
       if (!isAlive || wanted.size === PLACES || !isOver(states[id % PLACES])) return undefined
+      const memory = bytes === 0 ? undefined : memoryFor(bytes, free, made)
+      if (bytes > 0 && memory === undefined) return undefined
       count++
       wanted.add(id)
       Atomics.store(states, id % PLACES, WAITING)
-      const spare = spares.pop()
-      port.postMessage({ id, work, ...(spare !== undefined && { spare }) }, spare === undefined ? [] : [spare])
+      port.postMessage({ id, work, memory }, memory === undefined ? [] : [memory])
       return { id }
     },
     take: ({ id }) => {
@@ -176,7 +202,7 @@ export function secondThread<Work, Result>(module: URL): SecondThread<Work, Resu
       forget(id)
     },
     giveBack: (memory) => {
-      if (spares.length < SPARES) spares.push(memory)
+      free.push(memory)
     },
     close: () => {
       end()

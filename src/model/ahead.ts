@@ -11,7 +11,7 @@ export type AheadWork = ({ readonly kind: 'views' } & ViewsWork) | ({ readonly k
 
 export type AheadResult =
   | { readonly kind: 'views'; readonly views: readonly RowView[] }
-  /** `memory` is that of all masks. */
+  /** `memory` is that of all masks, to be given back. */
   | { readonly kind: 'masks'; readonly masks: FloatTensors; readonly memory: ArrayBuffer }
 
 export type Ahead = SecondThread<AheadWork, AheadResult>
@@ -23,13 +23,16 @@ function sizeOf(work: AheadWork): number {
   return work.kind === 'masks' ? maskCount(work) : work.row.ids.length ** 2 / 2
 }
 
+function maskBytes(work: MaskWork): number {
+  return maskCount(work) * Float32Array.BYTES_PER_ELEMENT
+}
+
 /** What the thread does. */
-export function makeAhead(work: AheadWork, spare?: ArrayBuffer): Made<AheadResult> {
+export function makeAhead(work: AheadWork, given: ArrayBuffer | undefined): Made<AheadResult> {
   if (work.kind === 'masks') {
-    const bytes = maskCount(work) * Float32Array.BYTES_PER_ELEMENT
-    const memory = spare !== undefined && spare.byteLength >= bytes ? spare : new ArrayBuffer(bytes)
+    const memory = given ?? new ArrayBuffer(maskBytes(work))
     const masks = drawMasks(work, (length) => new Float32Array(memory, 0, length))
-    return { result: { kind: 'masks', masks, memory }, memory: [memory] }
+    return { result: { kind: 'masks', masks, memory }, memory: given === undefined ? [memory] : [] }
   }
   const memory: ArrayBuffer[] = []
   const views = rowViews(work, (length) => {
@@ -49,7 +52,7 @@ export function openAhead(backend: Backend): Ahead {
     ask: (work) => {
       if (!isFloat32 || sizeOf(work) < WORTH) return undefined
       thread ??= secondThread(module)
-      return thread.ask(work)
+      return thread.ask(work, work.kind === 'masks' ? maskBytes(work) : 0)
     },
     take: (ticket) => thread?.take(ticket),
     drop: (ticket) => thread?.drop(ticket),

@@ -126,7 +126,7 @@ function activationBytes(config: ModelConfig, parts: LayerParts, options: Footpr
   const kept = keeping === 'products' ? layers * (state + saved) : state
   const passing = state + 2 * hiddenSize // the reference's layers, which keep nothing
   const backward = state + 2 * hiddenSize // d query, d key, d value, d attended, d rest, d hidden
-  const dropped = lora !== null && lora.dropout > 0 ? 2 * maskWidth(config, lora) : 0 // those of the next layer too
+  const dropped = lora !== null && lora.dropout > 0 ? 3 * maskWidth(config, lora) : 0 // two in turns, and one that is drawn where the thread is late
   const perToken = (layers + 1) * hiddenSize + kept + passing + backward + dropped
   const masks = tokens * tokens
   const head = scored * hiddenSize + (lora === null ? vocabularySize * hiddenSize : 0)
