@@ -144,18 +144,14 @@ function returnsOf<Result>(port: MessagePort, free: ArrayBuffer[]): Returns<Resu
   }
 }
 
-/** Memory for so much; undefined where all there may be is in use. */
+/** Memory for so much; undefined where all there may be is in use. What is too small is replaced. */
 function memoryFor(bytes: number, free: ArrayBuffer[], made: { count: number }): ArrayBuffer | undefined {
-  const [first] = free.splice(
-    Math.max(
-      0,
-      free.findIndex(({ byteLength }) => byteLength >= bytes),
-    ),
-    1,
-  )
-  if (first !== undefined && first.byteLength >= bytes) return first
-  if (first === undefined && made.count === MEMORIES) return undefined
-  if (first === undefined) made.count++
+  const fitting = free.findIndex(({ byteLength }) => byteLength >= bytes)
+  if (fitting >= 0) return free.splice(fitting, 1)[0]
+  if (free.pop() === undefined) {
+    if (made.count === MEMORIES) return undefined
+    made.count++
+  }
   return new ArrayBuffer(bytes)
 }
 

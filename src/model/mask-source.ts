@@ -27,7 +27,7 @@ export interface MaskOptions {
   readonly allocate: Backend['allocate']
 }
 
-/** For each label its masks. Those that a source gave hold until any is asked for others. */
+/** For each label its masks. They hold until any source is asked for others. A machine has one learner at a time. */
 export function maskSources({ ahead, layers, share, seed, allocate }: MaskOptions): (label: string) => MaskSource {
   let held: (Place & { readonly masks: FloatTensors; readonly memory: ArrayBuffer }) | undefined
   let coming: (Place & { readonly ticket: Parameters<Ahead['take']>[0] }) | undefined
