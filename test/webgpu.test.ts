@@ -11,6 +11,7 @@ import type { EncodedGroup } from '../src/batch/encode.ts'
 import type { RunEvent } from '../src/data/events.ts'
 import { type Backend, makeGraph } from '../src/engine/backend.ts'
 import type { Device, DeviceTensors } from '../src/engine/device.ts'
+import { elementCount } from '../src/engine/dims.ts'
 import { input, place } from '../src/engine/ops.ts'
 import { ortDevice, type Provider, withDevice } from '../src/engine/ort-device.ts'
 import { ortBackend } from '../src/engine/session.ts'
@@ -154,8 +155,8 @@ function counted(device: Device): { readonly device: Device; count(): number } {
   }
 }
 
-async function compareUpdates(provider: Provider, model: string, keeping: (typeof keepings)[number]): Promise<void> {
-  const { device, count } = counted(ortDevice(provider))
+async function compareUpdates(own: Device, model: string, keeping: (typeof keepings)[number]): Promise<void> {
+  const { device, count } = counted(own)
   const found = await updates(withDevice(cpu, device), model, keeping)
   const expected = await updates(cpu, model, keeping)
   expect(different(found, expected)).toEqual([])
@@ -186,12 +187,70 @@ async function expectNothingLeft(provider: Provider): Promise<void> {
 }
 
 describe('the processor taken for a device', () => {
-  test('whole updates are those of the processor', () => compareUpdates('cpu', 'llama', 'products'))
+  test('whole updates are those of the processor', () => compareUpdates(ortDevice('cpu', true), 'llama', 'products'))
 
-  test.runIf(isSlow).each(['gemma3_text', 'phi', 'phi3', 'qwen2-bf16'])(
-    'whole updates of %s, computing twice',
-    (model) => compareUpdates('cpu', model, 'inputs'),
+  test('so they are where every output comes back, and the layers are one graph', () =>
+    compareUpdates(ortDevice('cpu', false), 'llama', 'products'))
+
+  test
+    .runIf(isSlow)
+    .each(
+      ['gemma3_text', 'phi', 'phi3', 'qwen2-bf16', 'qwen3', 'smollm3', 'mistral-fp16'].flatMap((model) => [
+        [model, true, 'inputs'] as const,
+        [model, false, 'inputs'] as const,
+        [model, false, 'products'] as const,
+      ]),
+    )('whole updates of %s; layer by layer: %s; keeping %s', (model, keepsOutputs, keeping) =>
+    compareUpdates(ortDevice('cpu', keepsOutputs), model, keeping),
   )
+
+  test('logits, and those of several rows, are those of the processor where the layers are one graph', async () => {
+    const { config, weights } = loadModel(oraclePath('models/qwen3'))
+    const [machine, host] = [withDevice(cpu, ortDevice('cpu', false)), cpu].map((backend) =>
+      makeMachine(backend, config, weights),
+    )
+    for (const ids of [[5, 9, 12, 7, 30], [3], [8, 8, 8]]) {
+      const found = await logitsOf(machine, sequenceRow(ids), weightLayers(machine))
+      const expected = await logitsOf(host, sequenceRow(ids), weightLayers(host))
+      expect(relativeError(found.data, expected.data)).toBeLessThan(1e-4)
+    }
+    for (const one of [machine, host]) await one.dispose()
+  })
+
+  test('where the layers are one graph, what lies between them does not cross', async () => {
+    const { config, weights } = loadModel(oraclePath('models/llama'))
+    const own = ortDevice('cpu', false)
+    const crossed: { up: number; down: number }[] = []
+    const sizeOf = (tensors: object): number =>
+      Object.values(tensors).reduce((sum, { shape }) => sum + elementCount(shape), 0)
+    const constants = new Set<unknown>()
+    const device: Device = {
+      ...own,
+      keep: (tensor) => {
+        constants.add(tensor)
+        own.keep(tensor)
+      },
+      run: async (graph, feeds, into = {}) => {
+        const fed = graph.inputs.map(({ attributes }) => feeds[attributes.name])
+        crossed.push({ up: sizeOf(fed.filter((feed) => !constants.has(feed))), down: sizeOf(into) })
+        return await own.run(graph, feeds, into)
+      },
+    }
+    const machine = makeMachine(withDevice(cpu, device), config, weights)
+    const learner = adapterLearner(machine, createAdapter(config, { ...lora, dropout: 0 }, 3))
+    const row = sequenceRow([5, 9, 12, 7, 30, 31])
+    const pass = await forwardRow(machine, row, learner.layers(''), 'products')
+    await backwardRow(machine, pass, new Float32Array(row.scored.length).fill(1), learner.gradients)
+    const states = row.ids.length * config.hiddenSize
+    const factors = learner.parameters.reduce((sum, { values }) => sum + values.length, 0)
+    const views = row.ids.length ** 2 + row.ids.length * config.headSize
+    const zeros = row.ids.length * config.keyValueHeads * config.headSize
+    expect(crossed.map(({ up }) => up)[0]).toBe(states + views + factors)
+    expect(crossed[0].down).toBe(states)
+    expect(crossed.at(-1)).toEqual({ up: 2 * states + views + 2 * factors + zeros, down: states + factors })
+    expect(crossed).toHaveLength(3)
+    await machine.dispose()
+  })
 
   test.runIf(isSlow)('what a pass leaves there is freed when it has gone back', () => expectNothingLeft('cpu'))
 })
@@ -206,7 +265,9 @@ describe.skipIf(noAdapter !== undefined)('WebGPU', () => {
     ['qwen2-bf16', 'products'],
     ['qwen3', 'inputs'],
     ['smollm3', 'products'],
-  ] as const)('whole updates of %s, keeping %s', (model, keeping) => compareUpdates('webgpu', model, keeping))
+  ] as const)('whole updates of %s, keeping %s', (model, keeping) =>
+    compareUpdates(ortDevice('webgpu'), model, keeping),
+  )
 
   test('logits are those of the processor; decoding beside them stays there and gives the same tokens', async () => {
     const { config, weights } = loadModel(oraclePath('models/qwen3'))

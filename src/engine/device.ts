@@ -15,6 +15,8 @@ export type DeviceTensors = Readonly<Record<string, DeviceTensor>>
 
 export interface Device {
   readonly name: string
+  /** Whether outputs can stay there. If not, constants belong to the graph that they are first fed to. */
+  readonly keepsOutputs: boolean
   /** Says that a tensor never changes: where it is first fed it is brought to the device as float32, and stays there. */
   keep(tensor: Tensor | StoredTensor): void
   /** Brings a tensor to the device. The caller frees it. */

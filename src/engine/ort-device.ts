@@ -3,7 +3,8 @@ import * as ort from 'onnxruntime-node'
 import { messageOf, UserError } from '../base/errors.ts'
 import { type Backend, type Graph, isIntTensor, makeGraph, type Tensor, type Tensors, targetOf } from './backend.ts'
 import { type Device, type DeviceFeeds, type DeviceTensor, isOnDevice } from './device.ts'
-import { toOnnx } from './onnx.ts'
+import { heldConstants, toOnnx } from './onnx.ts'
+import { bytesOf } from './onnx-model.ts'
 import { input } from './ops.ts'
 import { plainGraph } from './plain-graph.ts'
 import { float32Of, isStored, type StoredTensor } from './stored.ts'
@@ -11,8 +12,8 @@ import { float32Of, isStored, type StoredTensor } from './stored.ts'
 /** Where sessions compute. `cpu` takes the processor for a device: with it everything but a driver can be tried. */
 export type Provider = 'cpu' | 'webgpu' | 'cuda'
 
-/** Whether the Node binding leaves outputs on the device: it does for buffers of WebGPU only. */
-const STAYS: Readonly<Record<Provider, boolean>> = { cpu: false, webgpu: true, cuda: false }
+/** Whether the Node binding leaves outputs on the device: of those with memory of their own, it does for WebGPU only. */
+const STAYS: Readonly<Record<Provider, boolean>> = { cpu: true, webgpu: true, cuda: false }
 
 function toOrt(tensor: Tensor | StoredTensor): ort.Tensor {
   if (!isStored(tensor) && isIntTensor(tensor)) return new ort.Tensor('int32', tensor.data, tensor.shape)
@@ -25,16 +26,33 @@ function toDevice(tensor: ort.Tensor): DeviceTensor {
   return { shape: tensor.dims, onDevice: tensor, free: () => tensor.dispose() }
 }
 
+function float32Feed(feed: DeviceFeeds[string]): Tensor<Float32Array> {
+  if (!isOnDevice(feed)) {
+    if (isStored(feed)) return float32Of(feed)
+    const { data, shape } = feed
+    if (data instanceof Float32Array) return { data, shape }
+  }
+  throw new Error('a device holds float32 only')
+}
+
 /** What is fed, as it comes back: a copy on the device. */
 const COPIES: readonly Graph[] = [[], ['A'], ['A', 'B']].map((shape) => makeGraph({ copy: input('own', shape) }))
 
-async function open(provider: Provider, graph: Graph, back: ReadonlySet<string>): Promise<ort.InferenceSession> {
+type Constants = Readonly<Record<string, Tensor<Float32Array>>>
+
+async function open(
+  provider: Provider,
+  graph: Graph,
+  back: ReadonlySet<string>,
+  held: Constants,
+): Promise<ort.InferenceSession> {
   const places = [...graph.outputs.keys()].map((name) => [name, back.has(name) ? 'cpu' : 'gpu-buffer'] as const)
-  const model = toOnnx(plainGraph(graph), {}, {}, { marked: false })
+  const model = toOnnx(plainGraph(graph), held, {}, { marked: false })
   try {
     return await ort.InferenceSession.create(model, {
       executionProviders: [provider],
-      ...(STAYS[provider] && { preferredOutputLocation: Object.fromEntries(places) }),
+      externalData: heldConstants(held).map((constant) => ({ path: constant.name, data: bytesOf(constant) })),
+      ...(provider === 'webgpu' && { preferredOutputLocation: Object.fromEntries(places) }),
       enableMemPattern: false,
       logSeverityLevel: 4, // what goes wrong is thrown
       extra: provider === 'cpu' ? {} : { session: { disable_cpu_ep_fallback: '1' } },
@@ -46,26 +64,42 @@ async function open(provider: Provider, graph: Graph, back: ReadonlySet<string>)
   }
 }
 
-/** A device of a provider that is known to be there. */
-export function ortDevice(provider: Provider): Device {
+/** Sessions of graphs, each opened once for the outputs that come back. */
+function openSessions(provider: Provider) {
   const sessions = new Map<Graph, Map<string, Promise<ort.InferenceSession>>>()
+  return {
+    of: (graph: Graph, back: readonly string[], held: () => Constants = () => ({})): Promise<ort.InferenceSession> => {
+      const ofGraph = sessions.get(graph) ?? new Map<string, Promise<ort.InferenceSession>>()
+      const key = back.join()
+      const session = ofGraph.get(key) ?? open(provider, graph, new Set(back), held())
+      sessions.set(graph, ofGraph.set(key, session))
+      return session
+    },
+    close: async () => {
+      // Those that were refused are not there to be released.
+      const opened = await Promise.allSettled([...sessions.values()].flatMap((ofGraph) => [...ofGraph.values()]))
+      for (const session of opened) if (session.status === 'fulfilled') await session.value.release()
+      sessions.clear()
+    },
+  }
+}
+
+/** A device of a provider that is known to be there. */
+export function ortDevice(provider: Provider, keepsOutputs = STAYS[provider]): Device {
+  return keepsOutputs ? keepingDevice(provider) : returningDevice(provider)
+}
+
+/** Constants are brought once, and shared by all graphs. */
+function keepingDevice(provider: Provider): Device {
+  const sessions = openSessions(provider)
   const constant = new WeakSet<object>()
   const resident = new Map<object, DeviceTensor>()
-  const sessionFor = (graph: Graph, back: readonly string[]): Promise<ort.InferenceSession> => {
-    const ofGraph = sessions.get(graph) ?? new Map<string, Promise<ort.InferenceSession>>()
-    const key = back.join()
-    const session = ofGraph.get(key) ?? open(provider, graph, new Set(back))
-    sessions.set(graph, ofGraph.set(key, session))
-    return session
-  }
   const bring = async (tensor: Tensor | StoredTensor): Promise<DeviceTensor> => {
-    if (!STAYS[provider]) return toDevice(toOrt(tensor)) // brought anew with every run
-    const session = await sessionFor(COPIES[tensor.shape.length], [])
+    const session = await sessions.of(COPIES[tensor.shape.length], [])
     return toDevice((await session.run({ own: toOrt(tensor) }))['copy'])
   }
   const fed = async (name: string, feeds: DeviceFeeds): Promise<ort.Tensor> => {
-    const feed = feeds[name]
-    if (feed === undefined) throw new Error(`feed '${name}' is missing`)
+    const feed = feedOf(name, feeds)
     if (isOnDevice(feed)) return feed.onDevice
     if (!constant.has(feed)) return toOrt(feed)
     const known = resident.get(feed) ?? (await bring(feed))
@@ -74,12 +108,13 @@ export function ortDevice(provider: Provider): Device {
   }
   return {
     name: provider,
+    keepsOutputs: true,
     keep: (tensor) => {
       constant.add(tensor)
     },
-    put: ({ data, shape }) => bring({ data: STAYS[provider] ? data : data.slice(), shape }),
+    put: bring,
     run: async (graph, feeds, into = {}) => {
-      const session = await sessionFor(graph, Object.keys(into))
+      const session = await sessions.of(graph, Object.keys(into))
       const given: Record<string, ort.Tensor> = {}
       for (const { attributes } of graph.inputs) given[attributes.name] = await fed(attributes.name, feeds)
       return sortOut(await session.run(given), into)
@@ -87,12 +122,54 @@ export function ortDevice(provider: Provider): Device {
     dispose: async () => {
       for (const tensor of resident.values()) tensor.free()
       resident.clear()
-      // Those that were refused are not there to be released.
-      const opened = await Promise.allSettled([...sessions.values()].flatMap((ofGraph) => [...ofGraph.values()]))
-      for (const session of opened) if (session.status === 'fulfilled') await session.value.release()
-      sessions.clear()
+      await sessions.close()
     },
   }
+}
+
+/** Every output comes back. Constants lie in the sessions: those of a graph are the ones of its first run. */
+function returningDevice(provider: Provider): Device {
+  const sessions = openSessions(provider)
+  const constant = new WeakSet<object>()
+  const heldBy = new Map<Graph, ReadonlyMap<string, object>>()
+  const holdFor = (graph: Graph, feeds: DeviceFeeds): ReadonlyMap<string, object> => {
+    const names = graph.inputs.map(({ attributes: { name } }) => name)
+    const held = new Map(
+      names.map((name) => [name, feedOf(name, feeds)] as const).filter(([, feed]) => constant.has(feed)),
+    )
+    const known = heldBy.get(graph) ?? held
+    heldBy.set(graph, known)
+    if (known.size === held.size && names.every((name) => known.get(name) === held.get(name))) return known
+    throw new Error(`${provider}: a graph that holds the weights of one layer was fed those of another`)
+  }
+  return {
+    name: provider,
+    keepsOutputs: false,
+    keep: (tensor) => {
+      constant.add(tensor)
+    },
+    put: async (tensor) => toDevice(toOrt({ ...tensor, data: tensor.data.slice() })),
+    run: async (graph, feeds, into = {}) => {
+      const held = holdFor(graph, feeds)
+      const constants = (): Constants =>
+        Object.fromEntries([...held.keys()].map((name) => [name, float32Feed(feedOf(name, feeds))]))
+      const session = await sessions.of(graph, Object.keys(into), constants)
+      const fed = graph.inputs.map(({ attributes: { name } }) => name).filter((name) => !held.has(name))
+      const given = Object.fromEntries(fed.map((name) => [name, ortFeed(feedOf(name, feeds))]))
+      return sortOut(await session.run(given), into)
+    },
+    dispose: sessions.close,
+  }
+}
+
+function feedOf(name: string, feeds: DeviceFeeds): DeviceFeeds[string] {
+  const feed = feeds[name]
+  if (feed === undefined) throw new Error(`feed '${name}' is missing`)
+  return feed
+}
+
+function ortFeed(feed: DeviceFeeds[string]): ort.Tensor {
+  return isOnDevice(feed) ? feed.onDevice : toOrt(feed)
 }
 
 /** Writes what is asked for into the caller's buffers, and gives the rest. */

@@ -19,6 +19,7 @@ import type { Learning } from './layer.ts'
 import type { Machine, PreparedRow } from './machine.ts'
 import type { Row } from './row.ts'
 import type { PerWeight } from './weights.ts'
+import { backwardWhole, forwardWhole, type WholePass } from './whole-layers.ts'
 import { addInto } from './workspace.ts'
 
 /** Totals of gradients, to which each backward pass adds. */
@@ -35,11 +36,14 @@ export type GradientTables = Omit<PerWeight<Tensor<FloatArray>>, 'layers'>
 export interface RowPass extends LayersPass, HeadPass {
   /** What lies on a device instead of in `states`. */
   readonly onDevice?: DevicePass
+  /** What a device computes again that keeps nothing. */
+  readonly whole?: WholePass
 }
 
 interface Forward {
   readonly states: readonly LayerState[]
   readonly onDevice?: DevicePass
+  readonly whole?: WholePass
   readonly hidden: Tensor<FloatArray>
 }
 
@@ -51,6 +55,10 @@ async function throughLayers(
 ): Promise<Forward> {
   const { device } = machine.backend
   if (device === undefined) return forwardLayers(machine, row, layers, keeping)
+  if (!device.keepsOutputs) {
+    const { pass, hidden } = await forwardWhole(machine, device, { row, layers, keeping })
+    return { states: [], whole: pass, hidden }
+  }
   const { pass, hidden } = await forwardOnDevice(machine, device, { row, layers, keeping })
   return { states: [], onDevice: pass, hidden }
 }
@@ -134,6 +142,18 @@ export async function forwardRowWith(
   return { ...(await headSloped(machine, prepared, hidden, asked)), ...kept, layers, keeping }
 }
 
+function backThroughLayers(
+  machine: Machine,
+  pass: RowPass,
+  dHidden: Tensor<FloatArray>,
+  grads: Gradients['layers'],
+): Promise<Tensor<FloatArray>> {
+  const { onDevice, whole } = pass
+  if (onDevice !== undefined) return backwardOnDevice(machine, onDevice, dHidden, grads)
+  if (whole !== undefined) return backwardWhole(machine, whole, dHidden, grads)
+  return backwardLayers(machine, pass, dHidden, grads)
+}
+
 /** Adds the gradients of a loss to `grads`, given d loss / d logps [S]. */
 export function backwardRow(machine: Machine, pass: RowPass, dLogps: FloatArray, grads: Gradients): Promise<void> {
   return backwardRowWith(machine, pass, { logps: dLogps }, grads)
@@ -157,10 +177,7 @@ export async function backwardRowWith(
     tables === undefined
       ? slopeBackward(machine, pass, dScores)
       : await headBackward(machine, pass, dScores, tables.head)
-  const dEmbedded =
-    pass.onDevice === undefined
-      ? await backwardLayers(machine, pass, dHidden, grads.layers)
-      : await backwardOnDevice(machine, pass.onDevice, dHidden, grads.layers)
+  const dEmbedded = await backThroughLayers(machine, pass, dHidden, grads.layers)
   if (tables === undefined) return
   const { hiddenSize: width, embeddingScale } = machine.config
   pass.row.row.ids.forEach((id, at) => {
