@@ -26,13 +26,15 @@ interface Built extends WholeGraphs {
 /** Of each machine, by its graphs of attention. */
 const built = new WeakMap<AttentionGraphs, Built[]>()
 
-/** The graphs of some layers, built once. */
-function graphsOf({ config, attention }: Machine, { layers }: FedLayers, keeping: Keeping): WholeGraphs {
+/** The graphs of some layers, built once: each holds the weights. A pass that keeps nothing has a forward graph of any. */
+function graphsOf({ config, attention }: Machine, { layers }: FedLayers, asked: Keeping): WholeGraphs {
   const own = built.get(attention) ?? []
   built.set(attention, own)
-  const known = own.find((one) => one.keeping === keeping && one.parts.every((part, at) => part === layers[at].parts))
+  const ofLayers = own.filter(({ parts }) => parts.every((part, at) => part === layers[at].parts))
+  const known = ofLayers.find(({ keeping }) => asked === 'nothing' || keeping === asked)
   if (known !== undefined) return known
   const parts = layers.map((layer) => layer.parts)
+  const keeping = asked === 'nothing' ? 'inputs' : asked
   const made = { ...buildWhole(config, parts, attention, keeping), parts, keeping }
   own.push(made)
   return made
