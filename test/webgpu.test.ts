@@ -11,7 +11,6 @@ import type { EncodedGroup } from '../src/batch/encode.ts'
 import type { RunEvent } from '../src/data/events.ts'
 import { type Backend, makeGraph } from '../src/engine/backend.ts'
 import type { Device, DeviceTensors } from '../src/engine/device.ts'
-import { elementCount } from '../src/engine/dims.ts'
 import { input, place } from '../src/engine/ops.ts'
 import { ortDevice, type Provider, withDevice } from '../src/engine/ort-device.ts'
 import { ortBackend } from '../src/engine/session.ts'
@@ -32,6 +31,7 @@ import { packedFor } from './packed.ts'
 import { plainObjective } from './plain-objective.ts'
 import { makeSite, runToEnd, settingsFor, testWorld } from './run.ts'
 import { isSlow } from './slow.ts'
+import { watched } from './watched-device.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'stepdpo-webgpu-'))
 const driversBefore = process.env['VK_ICD_FILENAMES']
@@ -219,23 +219,7 @@ describe('the processor taken for a device', () => {
 
   test('where the layers are one graph, what lies between them does not cross', async () => {
     const { config, weights } = loadModel(oraclePath('models/llama'))
-    const own = ortDevice('cpu', false)
-    const crossed: { up: number; down: number }[] = []
-    const sizeOf = (tensors: object): number =>
-      Object.values(tensors).reduce((sum, { shape }) => sum + elementCount(shape), 0)
-    const constants = new Set<unknown>()
-    const device: Device = {
-      ...own,
-      keep: (tensor) => {
-        constants.add(tensor)
-        own.keep(tensor)
-      },
-      run: async (graph, feeds, into = {}) => {
-        const fed = graph.inputs.map(({ attributes }) => feeds[attributes.name])
-        crossed.push({ up: sizeOf(fed.filter((feed) => !constants.has(feed))), down: sizeOf(into) })
-        return await own.run(graph, feeds, into)
-      },
-    }
+    const { device, crossed } = watched(ortDevice('cpu', false))
     const machine = makeMachine(withDevice(cpu, device), config, weights)
     const learner = adapterLearner(machine, createAdapter(config, { ...lora, dropout: 0 }, 3))
     const row = sequenceRow([5, 9, 12, 7, 30, 31])
@@ -333,6 +317,24 @@ describe.skipIf(noAdapter !== undefined)('WebGPU', () => {
     await expect(device.run(graph, feeds)).rejects.toThrow(/^webgpu cannot compute total .*Use --device cpu$/)
     await device.dispose()
   })
+})
+
+test('CUDA computes in whole float32, unless the user wants otherwise', () => {
+  const before = process.env['NVIDIA_TF32_OVERRIDE']
+  try {
+    for (const [set, expected] of [
+      [undefined, '0'],
+      ['1', '1'],
+    ] as const) {
+      delete process.env['NVIDIA_TF32_OVERRIDE']
+      if (set !== undefined) process.env['NVIDIA_TF32_OVERRIDE'] = set
+      ortDevice('cuda')
+      expect(process.env['NVIDIA_TF32_OVERRIDE']).toBe(expected)
+    }
+  } finally {
+    if (before === undefined) delete process.env['NVIDIA_TF32_OVERRIDE']
+    else process.env['NVIDIA_TF32_OVERRIDE'] = before
+  }
 })
 
 test('a device that is not there is an error that says how to get it', async () => {

@@ -1,11 +1,12 @@
 /** @file A device of ONNX Runtime: sessions that compute wholly on it, or are refused. */
 import * as ort from 'onnxruntime-node'
-import { messageOf, UserError } from '../base/errors.ts'
+import { UserError } from '../base/errors.ts'
 import { type Backend, type Graph, isIntTensor, makeGraph, type Tensor, type Tensors, targetOf } from './backend.ts'
 import { type Device, type DeviceFeeds, type DeviceTensor, isOnDevice } from './device.ts'
 import { heldConstants, toOnnx } from './onnx.ts'
 import { bytesOf } from './onnx-model.ts'
 import { input } from './ops.ts'
+import { isOutOfMemory, ortMessage } from './ort-message.ts'
 import { plainGraph } from './plain-graph.ts'
 import { float32Of, isStored, type StoredTensor } from './stored.ts'
 
@@ -14,6 +15,18 @@ export type Provider = 'cpu' | 'webgpu' | 'cuda'
 
 /** Whether the Node binding leaves outputs on the device: of those with memory of their own, it does for WebGPU only. */
 const STAYS: Readonly<Record<Provider, boolean>> = { cpu: true, webgpu: true, cuda: false }
+
+/** Settings that the binding has no names for. What an operator is missing for is refused, not computed elsewhere. */
+const EXTRA: Readonly<Record<Provider, Record<string, unknown>>> = {
+  cpu: {},
+  webgpu: { session: { disable_cpu_ep_fallback: '1' } },
+  cuda: {
+    // Weights take what they are, where the arena would round up to a power of two.
+    session: { disable_cpu_ep_fallback: '1', use_device_allocator_for_initializers: '1' },
+    // What is computed twice to be kept not so long would become one again.
+    optimization: { disable_specified_optimizers: 'CommonSubexpressionElimination' },
+  },
+}
 
 function toOrt(tensor: Tensor | StoredTensor): ort.Tensor {
   if (!isStored(tensor) && isIntTensor(tensor)) return new ort.Tensor('int32', tensor.data, tensor.shape)
@@ -55,12 +68,33 @@ async function open(
       ...(provider === 'webgpu' && { preferredOutputLocation: Object.fromEntries(places) }),
       enableMemPattern: false,
       logSeverityLevel: 4, // what goes wrong is thrown
-      extra: provider === 'cpu' ? {} : { session: { disable_cpu_ep_fallback: '1' } },
+      extra: EXTRA[provider],
     })
   } catch (error) {
-    throw new UserError(
-      `${provider} cannot compute ${[...graph.outputs.keys()].join(', ')} of this model: ${messageOf(error)} Use --device cpu`,
+    throw (
+      memoryProblem(provider, error) ??
+      new UserError(
+        `${provider} cannot compute ${[...graph.outputs.keys()].join(', ')} of this model: ${ortMessage(error)} Use --device cpu`,
+      )
     )
+  }
+}
+
+/** Where it is one: how much memory there is cannot be asked beforehand. */
+function memoryProblem(provider: Provider, error: unknown): UserError | undefined {
+  if (!isOutOfMemory(error)) return undefined
+  return new UserError(
+    `--device ${provider} has too little memory: ${ortMessage(error)}. A smaller --max_row_tokens takes less; or --device cpu`,
+  )
+}
+
+type Fed = ort.InferenceSession.FeedsType
+
+async function compute(provider: Provider, session: ort.InferenceSession, given: Fed) {
+  try {
+    return await session.run(given)
+  } catch (error) {
+    throw memoryProblem(provider, error) ?? error
   }
 }
 
@@ -86,6 +120,9 @@ function openSessions(provider: Provider) {
 
 /** A device of a provider that is known to be there. */
 export function ortDevice(provider: Provider, keepsOutputs = STAYS[provider]): Device {
+  // Products of float32 by tensor cores have 10 bits of mantissa. The binding hands no option of the provider on; NVIDIA's
+  // libraries read this when they start.
+  if (provider === 'cuda') process.env['NVIDIA_TF32_OVERRIDE'] ??= '0'
   return keepsOutputs ? keepingDevice(provider) : returningDevice(provider)
 }
 
@@ -96,7 +133,7 @@ function keepingDevice(provider: Provider): Device {
   const resident = new Map<object, DeviceTensor>()
   const bring = async (tensor: Tensor | StoredTensor): Promise<DeviceTensor> => {
     const session = await sessions.of(COPIES[tensor.shape.length], [])
-    return toDevice((await session.run({ own: toOrt(tensor) }))['copy'])
+    return toDevice((await compute(provider, session, { own: toOrt(tensor) }))['copy'])
   }
   const fed = async (name: string, feeds: DeviceFeeds): Promise<ort.Tensor> => {
     const feed = feedOf(name, feeds)
@@ -117,7 +154,7 @@ function keepingDevice(provider: Provider): Device {
       const session = await sessions.of(graph, Object.keys(into))
       const given: Record<string, ort.Tensor> = {}
       for (const { attributes } of graph.inputs) given[attributes.name] = await fed(attributes.name, feeds)
-      return sortOut(await session.run(given), into)
+      return sortOut(await compute(provider, session, given), into)
     },
     dispose: async () => {
       for (const tensor of resident.values()) tensor.free()
@@ -156,7 +193,7 @@ function returningDevice(provider: Provider): Device {
       const session = await sessions.of(graph, Object.keys(into), constants)
       const fed = graph.inputs.map(({ attributes: { name } }) => name).filter((name) => !held.has(name))
       const given = Object.fromEntries(fed.map((name) => [name, ortFeed(feedOf(name, feeds))]))
-      return sortOut(await session.run(given), into)
+      return sortOut(await compute(provider, session, given), into)
     },
     dispose: sessions.close,
   }

@@ -3,11 +3,15 @@
  * ends. It runs a product of two by two numbers, of a graph that the engine has written.
  */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as ort from 'onnxruntime-node'
 import { makeGraph } from './backend.ts'
 import { toOnnx } from './onnx.ts'
 import { input, matmul } from './ops.ts'
+import { ortMessage } from './ort-message.ts'
 
 /** Those that the installed package was built with. */
 export function builtProviders(): string[] {
@@ -17,6 +21,15 @@ export function builtProviders(): string[] {
 export function runtimeVersion(): string {
   return ort.env.versions.node ?? ort.env.versions.common
 }
+
+/** The installed package, and where in it the libraries of this system lie. */
+export function runtimeFolders(): { readonly root: string; readonly libraries: string } {
+  const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))
+  return { root, libraries: join(root, 'bin', 'napi-v6', process.platform, process.arch) }
+}
+
+/** Those of the CUDA provider, which the package does not bring. */
+export const CUDA_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'] as const
 
 const SCRIPT = `
 const ort = await import('onnxruntime-node')
@@ -33,29 +46,59 @@ process.exit(0)
 const SQUARE = '7,10,15,22'
 const PATIENCE_MS = 30_000
 
-/** From here the script finds the package. */
+/** Loads a library that is no module of Node: the error names what it needs and does not find. */
+const LOAD = 'process.dlopen({ exports: {} }, process.argv[1])'
+
+/** From here the scripts find the package. */
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 
-/** Undefined where the provider computes right, else the first line of what went wrong. */
-export function probeProvider(provider: string): Promise<string | undefined> {
-  const x = input('x', [2, 2])
-  const model = Buffer.from(toOnnx(makeGraph({ y: matmul(x, x) }), {}, {}, { marked: false })).toString('base64')
-  const args = ['--input-type=module', '--eval', SCRIPT, '--', model, provider]
+interface Outcome {
+  readonly stdout: string
+  readonly stderr: string
+  /** Why it ended early. */
+  readonly ended?: string
+}
+
+function runScript(script: string, args: readonly string[]): Promise<Outcome> {
   const options = { cwd: HERE, timeout: PATIENCE_MS, maxBuffer: 1 << 20 }
   return new Promise((resolve) => {
-    execFile(process.execPath, args, options, (error, stdout, stderr) => {
-      if (stdout === SQUARE) resolve(undefined)
-      else if (error?.signal)
-        resolve(error.killed ? `no answer in ${PATIENCE_MS / 1000} s` : `crashed: ${error.signal}`)
-      else resolve(problemLine(stderr) ?? `expected ${SQUARE}, found ${stdout.slice(0, 100)}`)
-    })
+    execFile(
+      process.execPath,
+      ['--input-type=module', '--eval', script, '--', ...args],
+      options,
+      (error, stdout, stderr) => {
+        if (!error?.signal) resolve({ stdout, stderr })
+        else {
+          const ended = error.killed ? `no answer in ${PATIENCE_MS / 1000} s` : `crashed: ${error.signal}`
+          resolve({ stdout, stderr, ended })
+        }
+      },
+    )
   })
+}
+
+/** Undefined where the provider computes right, else the first line of what went wrong. */
+export async function probeProvider(provider: string): Promise<string | undefined> {
+  const x = input('x', [2, 2])
+  const model = Buffer.from(toOnnx(makeGraph({ y: matmul(x, x) }), {}, {}, { marked: false })).toString('base64')
+  const { stdout, stderr, ended } = await runScript(SCRIPT, [model, provider])
+  if (stdout === SQUARE) return undefined
+  const problem = ended ?? problemLine(stderr) ?? `expected ${SQUARE}, found ${stdout.slice(0, 100)}`
+  return provider === 'cuda' && /Failed to load shared library/.test(problem) ? missingLibrary() : problem
+}
+
+/** Which library is the first that CUDA's files lack; ONNX Runtime says only that something does. */
+async function missingLibrary(): Promise<string> {
+  const { libraries } = runtimeFolders()
+  const absent = CUDA_LIBRARIES.find((name) => !existsSync(join(libraries, name)))
+  if (absent !== undefined) return `the package has no ${absent}`
+  const { stderr } = await runScript(LOAD, [join(libraries, 'libonnxruntime_providers_cuda.so')])
+  return problemLine(stderr) ?? 'its libraries do not load'
 }
 
 /** The message of an uncaught error, without its stack. */
 function problemLine(stderr: string): string | undefined {
   const lines = stderr.split('\n').map((line) => line.trim())
   const line = lines.find((one) => /^\w*Error: /.test(one)) ?? lines.find((one) => one !== '')
-  // ONNX Runtime puts its file and function in front.
-  return line?.replace(/^\w*Error: (?:\/.* was false\. )?/, '').slice(0, 300)
+  return line && ortMessage(line.replace(/^\w*Error: /, ''))
 }

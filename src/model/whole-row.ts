@@ -57,28 +57,34 @@ export function buildWhole(
   const saving = keeping === 'products'
   const embedded = input('embedded', ['T', config.hiddenSize])
   let x: Value = embedded
-  const states = layers.map(({ project, mix }, layer) => {
+  const forward = ({ project, mix }: LayerParts, layer: number, x: Value): Named => {
     const projected = inline(saving ? project.forwardSaving : project.forward, layer, { x })
     const attended = inline(attention.forward, layer, projected)
-    const { y, ...saved } = inline(saving ? mix.forwardSaving : mix.forward, layer, { x, ...attended })
-    const state: Named = { x, ...projected, ...attended, ...saved }
-    x = y
+    const mixed = inline(saving ? mix.forwardSaving : mix.forward, layer, { x, ...attended })
+    return { x, ...projected, ...attended, ...mixed }
+  }
+  const states = layers.map((parts, layer) => {
+    const state = forward(parts, layer, x)
+    x = state['y']
     return state
   })
-  const totals: Record<string, Value> = {}
+  const totals: Record<string, Value>[] = []
   const zeros = input('zeros', ['T', config.keyValueHeads * config.headSize])
   let dy: Value = input('d hidden', x.shape)
   for (let layer = layers.length - 1; layer >= 0; layer--) {
     const { project, mix } = layers[layer]
-    const state = states[layer]
+    // What a pass has made is made again, of what the layer begins with.
+    const state = saving ? states[layer] : forward(layers[layer], layer, states[layer]['x'])
     const mixed = inline(saving ? mix.backwardSaved : mix.backward, layer, { ...state, 'd y': dy })
     const so = { 'd key so far': zeros, 'd value so far': zeros }
     const attended = inline(attention.backward, layer, { ...state, 'd attended': mixed['d attended'], ...so })
     const given = { ...state, ...attended, 'd rest': mixed['d x'] }
     const projected = inline(saving ? project.backwardSaved : project.backward, layer, given)
     dy = projected['d x']
-    for (const name of mix.learned) totals[ofLayer(layer, `d ${name}`)] = mixed[`d ${name}`]
-    for (const name of project.learned) totals[ofLayer(layer, `d ${name}`)] = projected[`d ${name}`]
+    totals[layer] = {}
+    for (const name of mix.learned) totals[layer][ofLayer(layer, `d ${name}`)] = mixed[`d ${name}`]
+    for (const name of project.learned) totals[layer][ofLayer(layer, `d ${name}`)] = projected[`d ${name}`]
   }
-  return { forward: makeGraph({ hidden: x }), backward: makeGraph({ 'd embedded': dy, ...totals }) }
+  // Sessions compute the last output first: so a layer's gradients are made when the way back comes by, not after it.
+  return { forward: makeGraph({ hidden: x }), backward: makeGraph(Object.assign({ 'd embedded': dy }, ...totals)) }
 }
