@@ -12,7 +12,7 @@ export const DEVICE_FIXES: Readonly<Record<Exclude<DeviceName, 'cpu'>, string>> 
   webgpu:
     'install a graphics driver with Vulkan (Linux: the vendor’s driver or mesa-vulkan-drivers, and libvulkan1), Metal or ' +
     'Direct3D 12',
-  cuda: 'install an NVIDIA driver, CUDA 12 and cuDNN 9, and run `stepdpo doctor --install_cuda`',
+  cuda: 'install an NVIDIA driver, CUDA 12 or 13 and cuDNN 9 (docs/gpu.md), and run `stepdpo doctor --install_cuda cuda12` or `cuda13`',
 }
 
 /** Why a device cannot be computed on; undefined where it can. A small graph is really run, in a process of its own. */

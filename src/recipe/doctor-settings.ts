@@ -1,6 +1,10 @@
 /** @file The settings of doctor. */
 import { z } from 'zod'
 
+/** Versions of CUDA for which ONNX Runtime's files can be had: one's on nuget.org, the other's on PyPI. */
+export const cudaVersions = ['cuda12', 'cuda13'] as const
+export type CudaVersion = (typeof cudaVersions)[number]
+
 export const doctorSchema = z.strictObject({
   base_model: z
     .string()
@@ -12,8 +16,8 @@ export const doctorSchema = z.strictObject({
     .default(false)
     .meta({ description: 'ask whether the Hub and the judges with a key can be reached' }),
   install_cuda: z
-    .boolean()
-    .default(false)
+    .enum(cudaVersions)
+    .optional()
     .meta({ description: 'first fetch the files for --device cuda, which the package does not bring (Linux, x64)' }),
   json: z.boolean().default(false).meta({ description: 'the checks as one JSON object' }),
 })

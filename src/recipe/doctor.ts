@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** Looks at everything. What is tried is really run; nothing is sent unless `online`. */
 export async function examine(settings: DoctorSettings, environment: Environment): Promise<Check[]> {
-  if (settings.install_cuda) await installCuda()
+  if (settings.install_cuda !== undefined) await installCuda(settings.install_cuda, environment)
   return [
     ...machineChecks(environment),
     ...(await engineChecks()),
