@@ -21,8 +21,9 @@ const rolloutSchema = z.object({ problem: z.string(), completion: z.string(), lo
 
 function named(name: string): string {
   const value = process.env[name]
-  if (value !== undefined) return value
-  throw new Error(`${name} is not set: see the head of bench/vllm.ts`)
+  if (value) return value
+  console.error(`${name} is not set: see the head of bench/vllm.ts`)
+  process.exit(1)
 }
 
 const [served, model] = [named('SERVED'), named('BASE_MODEL')]
