@@ -222,7 +222,7 @@ describe('check-adapter', () => {
 
   test('of an adapter of another model says in what it does not fit', async () => {
     await expect(check(oraclePath('peft/llama'))).rejects.toThrow(
-      /does not fit .*: .*expected a tensor '.*lora_A.weight' \[4, 64\], found \[4, 48\]/,
+      /does not fit .*: .*expected a tensor '.*lora_A.weight' \[\d+, 64\], found \[\d+, \d+\]/,
     )
   })
 

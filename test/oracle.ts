@@ -8,10 +8,16 @@ import { expect } from 'vitest'
 import type { TensorData } from '../src/engine/backend.ts'
 import { openSafetensors } from '../src/model/safetensors.ts'
 
-const ROOT = process.env.STEPDPO_FIXTURES ?? fileURLToPath(new URL('./fixtures/oracle', import.meta.url))
+const COMMITTED = fileURLToPath(new URL('./fixtures/oracle', import.meta.url))
+const ROOT = process.env.STEPDPO_FIXTURES ?? COMMITTED
 
 export function oraclePath(path: string): string {
   return `${ROOT}/${path}`
+}
+
+/** Always of the repository: for tests with files that were made for it. */
+export function committedPath(path: string): string {
+  return `${COMMITTED}/${path}`
 }
 
 /** A JSON file of the oracle. The caller names its type: the files are ours. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { folderMaker } from '../../test/folders.ts'
-import { oraclePath } from '../../test/oracle.ts'
+import { committedPath } from '../../test/oracle.ts'
 import { writeDurably } from '../base/files.ts'
 import { ortBackend } from '../engine/session.ts'
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, loadAdapter, namedFactors, saveAdapter } from './adapter-file.ts'
@@ -17,7 +17,7 @@ import { openSafetensors } from './safetensors.ts'
 import { safetensorsParts, type WritableTensor } from './safetensors-write.ts'
 
 const newFolder = folderMaker()
-const { config, weights } = loadModel(oraclePath('models/llama'))
+const { config, weights } = loadModel(committedPath('models/llama'))
 const machine = makeMachine(ortBackend({ threads: 1 }), config, weights)
 
 /** Of PEFT (test/fixtures/adapters/make.py). */
@@ -37,7 +37,7 @@ async function distanceFromPeft(adapter: Adapter, name: string): Promise<number>
 /** A copy of the adapter peft/llama-qv with other settings. */
 function changed(settings: Readonly<Record<string, unknown>>): string {
   const folder = newFolder()
-  cpSync(oraclePath('peft/llama-qv'), folder, { recursive: true })
+  cpSync(committedPath('peft/llama-qv'), folder, { recursive: true })
   const path = join(folder, ADAPTER_CONFIG)
   writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...settings }))
   return folder
@@ -124,7 +124,7 @@ test('targets that this model has not are passed over, as lists for several fami
 
 test('a rank larger than any weight is refused before the others are filled up to it', () => {
   const folder = changed({ rank_pattern: { 'model.layers.0.self_attn.q_proj': 60 }, target_modules: ['q_proj'] })
-  const { layers } = loadAdapter(oraclePath('peft/llama-qv'), config)
+  const { layers } = loadAdapter(committedPath('peft/llama-qv'), config)
   const tensors = new Map<string, WritableTensor>()
   layers.forEach((own, layer) => {
     const name = `base_model.model.model.layers.${layer}.self_attn.q_proj.lora_`

@@ -178,7 +178,7 @@ describe.each(sample(few.gradients))('gradients of divergences on $name, $kind',
     const draw = random(3, 'direction')
     for (const { name: tensor, values, gradient } of setting.learner.parameters) {
       const before = values.slice()
-      const direction = before.map(() => (draw.below(2) - 0.5) / 2 ** 12)
+      const direction = before.map(() => (draw.below(2) - 0.5) / 2 ** 15)
       const at = (sign: number): Float32Array => before.map((value, index) => value + sign * direction[index])
       const [above, below] = [at(1), at(-1)]
       values.set(above)
@@ -189,7 +189,7 @@ describe.each(sample(few.gradients))('gradients of divergences on $name, $kind',
       // By how far the float32 numbers really were apart.
       let expected = 0
       for (let index = 0; index < before.length; index++) expected += gradient[index] * (above[index] - below[index])
-      expect(Math.abs(high - low - expected), tensor).toBeLessThan(1e-4 * Math.abs(expected) + 1e-9)
+      expect(Math.abs(high - low - expected), tensor).toBeLessThan(1e-4 * Math.abs(expected) + 1e-10)
     }
     await setting.dispose()
   })

@@ -101,7 +101,7 @@ describe('rounding while loading', () => {
       await decoder.dispose()
     }
     // Products with activations rounded to 8 bits are near; those without the adapter are not.
-    expect(errors[0]).toBeLessThan(0.05)
+    expect(errors[0]).toBeLessThan(0.1)
     expect(errors[1]).toBeGreaterThan(2 * errors[0])
     await machine.dispose()
   })
