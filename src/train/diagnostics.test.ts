@@ -12,7 +12,6 @@ import { makeMachine } from '../model/machine.ts'
 import { diagnostics, positionName } from './diagnostics.ts'
 import { pairLogps } from './pair-unit.ts'
 import type { ScoredRow } from './scored.ts'
-import { noiseOf } from './trends.ts'
 import { accumulateGradient, type PackedObjective } from './update.ts'
 
 /** Two steps and one step after two others; the chosen side counts its steps 2 and 1 times. */
@@ -172,7 +171,5 @@ describe('an update of the oracle’s model', async () => {
       expect(sample?.gradients).toMatchObject({ small: { count: 1 }, big: { norm, count: 10 } })
     }
     expect(alone.sample?.gradients).toBeUndefined()
-    const gradients = whole.sample?.gradients
-    if (gradients !== undefined) expect(noiseOf(gradients).noise).toBeGreaterThan(0)
   })
 })
