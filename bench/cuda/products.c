@@ -1,4 +1,4 @@
-/* Of cuBLAS and cuDNN without a card (see runtime.c) what must do something. Matrices lie column after column. */
+/* Of cuBLAS and cuDNN without a card (see runtime.c) what must do something. */
 #include <stddef.h>
 #include <stdlib.h>
 

@@ -20,7 +20,7 @@ const keeping = kept === 'products' ? 'products' : 'inputs'
 /** Bytes that went to the card and came from it, and the most memory taken there (struct counts of runtime.c). */
 function counts(): { readonly up: number; readonly down: number; readonly peak: number } {
   const bytes = readFileSync(process.env['STEPDPO_CUDA_COUNTS'] ?? '')
-  const [up, down, , , peak] = new BigUint64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + 40))
+  const [up, down, , peak] = new BigUint64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + 32))
   return { up: Number(up), down: Number(down), peak: Number(peak) }
 }
 
