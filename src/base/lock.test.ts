@@ -113,12 +113,14 @@ test.skipIf(!hasProc)('a process id that was given to another process since is n
 })
 
 test.skipIf(!hasProc)('a process that has ended but that nobody waited for is no owner', async () => {
-  // `sleep 9` inherits the child of the shell it replaces, and never asks for its end.
-  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 9'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  // `sleep` inherits the child of the shell it replaces, and never asks for its end. The child ends when that has happened:
+  // before, the shell would have asked.
+  const script = '(until grep -q sleep /proc/$$/comm; do :; done) & echo $!; exec sleep 60'
+  const parent = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   children.add(parent)
   const pid = Number(await once(parent.stdout, 'data'))
   const state = (): string => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1][0]
-  await expect.poll(state).toBe('Z')
+  await expect.poll(state, { timeout: 20_000 }).toBe('Z')
   lockFolder(lockedBy(pid, beginningOf(pid), hostname())).release()
 })
 
@@ -150,7 +152,7 @@ test('a lock is kept fresh while it is held, and no longer', async () => {
   const [name] = readdirSync(join(folder, 'run.lock'))
   const touched = (): number => statSync(join(folder, 'run.lock', name)).mtimeMs
   const first = touched()
-  await expect.poll(touched, { interval: 10 }).toBeGreaterThan(first + 50)
+  await expect.poll(touched, { interval: 10, timeout: 20_000 }).toBeGreaterThan(first + 50)
   lock.release()
   await new Promise((wake) => setTimeout(wake, 50))
   expect(readdirSync(folder)).toEqual([])

@@ -216,7 +216,7 @@ describe.runIf(isSlow && hasChromium)('attacks in every field', () => {
     await control.page.evaluate('__hit()')
     await control.page.evaluate(() => fetch('http://attacker.test/x').catch(() => null))
     for (const part of ['code ran', 'policy: connect-src', 'console: ']) {
-      await expect.poll(() => control.wrong.join('\n')).toContain(part)
+      await expect.poll(() => control.wrong.join('\n'), { timeout: 20_000 }).toContain(part)
     }
     await control.context.close()
   })
