@@ -219,7 +219,15 @@ describe('the processor taken for a device', () => {
 
   test('where the layers are one graph, what lies between them does not cross', async () => {
     const { config, weights } = loadModel(oraclePath('models/llama'))
-    const { device, crossed } = watched(ortDevice('cpu', false))
+    const own = ortDevice('cpu', false)
+    const outputs: string[][] = []
+    const { device, crossed } = watched({
+      ...own,
+      run: (graph, feeds, into) => {
+        outputs.push([...graph.outputs.keys()])
+        return own.run(graph, feeds, into)
+      },
+    })
     const machine = makeMachine(withDevice(cpu, device), config, weights)
     const learner = adapterLearner(machine, createAdapter(config, { ...lora, dropout: 0 }, 3))
     const row = sequenceRow([5, 9, 12, 7, 30, 31])
@@ -233,6 +241,11 @@ describe('the processor taken for a device', () => {
     expect(crossed[0].down).toBe(states)
     expect(crossed.at(-1)).toEqual({ up: 2 * states + views + 2 * factors + zeros, down: states + factors })
     expect(crossed).toHaveLength(3)
+    // The last output is computed first: that of the layer where the way back begins.
+    const [first, ...totals] = outputs.at(-1) ?? []
+    const layers = totals.map((name) => Number(/^layer (\d+) d /.exec(name)?.[1]))
+    expect([first, layers.at(-1)]).toEqual(['d embedded', config.layers - 1])
+    expect(layers).toEqual(layers.toSorted((a, b) => a - b))
     await machine.dispose()
   })
 

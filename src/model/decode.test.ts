@@ -1,6 +1,6 @@
 /** Decoding beside other sequences, with adapters, long prompts and rounded weights, against the full forward pass. */
 import { describe, expect, test } from 'vitest'
-import { oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
+import { committedPath, oraclePath, oracleTensors, relativeError } from '../../test/oracle.ts'
 import { isSlow } from '../../test/slow.ts'
 import { random } from '../base/random.ts'
 import type { FloatArray } from '../engine/backend.ts'
@@ -131,7 +131,9 @@ test('a decoder keeps the weights that it was opened with', async () => {
 })
 
 test('fewer bits are further from the full forward pass, and near it', async () => {
-  const machine = open('llama-untied')
+  // How near depends on the weights: these are always the same.
+  const { config, weights } = loadModel(committedPath('models/llama-untied'))
+  const machine = makeMachine(cpu, config, weights)
   const ids = someIds(40, machine.config.vocabularySize)
   const full = await logitsOf(machine, sequenceRow(ids), weightLayers(machine))
   const expected = full.data.subarray((ids.length - 1) * machine.config.vocabularySize)
@@ -146,6 +148,6 @@ test('fewer bits are further from the full forward pass, and near it', async () 
   expect(int8).toBeGreaterThan(1e-4)
   expect(int8).toBeLessThan(0.1)
   expect(int4).toBeGreaterThan(int8)
-  expect(int4).toBeLessThan(1) // the largest of all, in weights at random, which take rounding worse than trained ones
+  expect(int4).toBeLessThan(0.5)
   await machine.dispose()
 })

@@ -1,6 +1,6 @@
 /** Models whose weights stay as they are stored compute what they compute in float32. */
 import { describe, expect, test } from 'vitest'
-import { oraclePath, relativeError } from '../../test/oracle.ts'
+import { committedPath, oraclePath, relativeError } from '../../test/oracle.ts'
 import { toBlocks } from '../engine/block-tensor.ts'
 import { toBfloat16, toFloat16 } from '../engine/half.ts'
 import { ortBackend } from '../engine/session.ts'
@@ -85,7 +85,8 @@ describe('rounding while loading', () => {
   })
 
   test('a decoder of rounded weights rounds no second time, with an adapter beside them', async () => {
-    const { config, weights } = loadKept(path, 'int4')
+    // How near products are depends on the weights: these are always the same.
+    const { config, weights } = loadKept(committedPath('models/llama-untied'), 'int4')
     const machine = makeMachine(cpu, config, weights)
     const adapter = createAdapter(config, lora, 1)
     for (const tensors of adapter.layers) {
@@ -101,7 +102,7 @@ describe('rounding while loading', () => {
       await decoder.dispose()
     }
     // Products with activations rounded to 8 bits are near; those without the adapter are not.
-    expect(errors[0]).toBeLessThan(0.1)
+    expect(errors[0]).toBeLessThan(0.05)
     expect(errors[1]).toBeGreaterThan(2 * errors[0])
     await machine.dispose()
   })

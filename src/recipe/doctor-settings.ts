@@ -15,10 +15,10 @@ export const doctorSchema = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: 'ask whether the Hub and the judges with a key can be reached' }),
-  install_cuda: z
-    .enum(cudaVersions)
-    .optional()
-    .meta({ description: 'first fetch the files for --device cuda, which the package does not bring (Linux, x64)' }),
+  install_cuda: z.enum(cudaVersions).optional().meta({
+    description:
+      'first fetch the files for --device cuda (Linux, x64), which the package does not bring: from nuget.org or PyPI',
+  }),
   json: z.boolean().default(false).meta({ description: 'the checks as one JSON object' }),
 })
 

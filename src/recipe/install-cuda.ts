@@ -63,5 +63,7 @@ async function runToEnd(program: string, args: readonly string[], environment: E
       .on('error', ({ message }) => resolve(message))
       .on('close', resolve)
   })
-  if (code !== 0) throw new UserError(`--install_cuda: ${program} ${args.join(' ')} ended with ${code}: see above`)
+  if (code === 0) return
+  const problem = typeof code === 'string' ? `cannot be started: ${code}` : `ended with ${code}: see above`
+  throw new UserError(`--install_cuda: ${program} ${args.join(' ')} ${problem}`)
 }

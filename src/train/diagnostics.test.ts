@@ -12,6 +12,7 @@ import { makeMachine } from '../model/machine.ts'
 import { diagnostics, positionName } from './diagnostics.ts'
 import { pairLogps } from './pair-unit.ts'
 import type { ScoredRow } from './scored.ts'
+import { noiseOf } from './trends.ts'
 import { accumulateGradient, type PackedObjective } from './update.ts'
 
 /** Two steps and one step after two others; the chosen side counts its steps 2 and 1 times. */
@@ -171,5 +172,9 @@ describe('an update of the oracle’s model', async () => {
       expect(sample?.gradients).toMatchObject({ small: { count: 1 }, big: { norm, count: 10 } })
     }
     expect(alone.sample?.gradients).toBeUndefined()
+    const gradients = whole.sample?.gradients ?? expect.unreachable()
+    // An estimate, which may be below zero: (|g of 1|² − |g of 10|²) / (1 − 1/10).
+    const expected = (alone.norm ** 2 - whole.norm ** 2) / 0.9
+    expect(noiseOf(gradients).noise / expected).toBeCloseTo(1, 4)
   })
 })
