@@ -1,5 +1,6 @@
 /** @file The whole model as one graph that appends tokens to sequences, each with a cache of its own. */
 import { type Graph, makeGraph } from '../engine/backend.ts'
+import type { Dim } from '../engine/dims.ts'
 import {
   add,
   append,
@@ -23,6 +24,8 @@ import { layerName } from './weights.ts'
 
 /** The number of new tokens, of sequences, of tokens that each has room for, and of tokens whose logits are wanted. */
 const TOKENS = 'N'
+/** The rows of products where a lone token has two. */
+const ROWS = 'M'
 const SEQUENCES = 'B'
 const ROOM = 'C'
 const WANTED = 'R'
@@ -60,28 +63,43 @@ export function angleFeeds(angles: readonly (RotaryTables | null)[]): Record<str
   )
 }
 
+export interface DecodeOptions {
+  readonly factored?: Factored
+  /**
+   * x, cos and sin have M rows, of which attention takes the rows `tokens` [N] and gives each row the result of the token
+   * `places` [M]: so a lone token can stand in two rows.
+   */
+  readonly spread: boolean
+}
+
 /**
  * x [N, hidden], cos and sin [N, rope size / 2] of each kind of layer, the lengths `ends` [B] that the sequences have with the new tokens, `rows`
  * [R] of those whose logits are wanted, caches, weights → logits [R, vocabulary] and the caches. Each sequence gets N / B
  * tokens; more than one only where there is one sequence.
  */
-export function buildDecode(family: Family, config: ModelConfig, factored?: Factored): Graph {
+export function buildDecode(family: Family, config: ModelConfig, { factored, spread }: DecodeOptions): Graph {
   const { names, heads, size } = cacheLayout(config)
+  const rowCount = spread ? ROWS : TOKENS
+  const tokens = input('tokens', [TOKENS], 'int')
+  const places = input('places', [ROWS], 'int')
+  const ofTokens = (x: Value): Value => (spread ? gather(x, tokens) : x)
+  const ofRows = (x: Value): Value => (spread ? gather(x, places) : x)
   const { headSize, hiddenSize, kinds, kindOf } = config
   const ends = input('ends', [SEQUENCES], 'int')
   const inputs = namedInputs()
   const outputs: Record<string, Value> = {}
   const appendTo = (name: string, rows: Value): Value => {
-    outputs[appended(name)] = append(input(name, [SEQUENCES, heads, ROOM, size]), widened(rows, size), ends)
+    outputs[appended(name)] = append(input(name, [SEQUENCES, heads, ROOM, size]), ofTokens(widened(rows, size)), ends)
     return outputs[appended(name)]
   }
-  let x: Value = input('x', [TOKENS, hiddenSize])
+  let x: Value = input('x', [rowCount, hiddenSize])
   for (let layer = 0; layer < config.layers; layer++) {
-    const build = weightBuilder(family, config, layer, { inputs, factored })
+    const build = weightBuilder(family, config, layer, { inputs, factored, rowCount })
     const { query, key, value } = family.project(build, x)
     const attributes = { scale: config.attentionScale, window: kinds[kindOf[layer]].window }
     const [keys, values] = [appendTo(names[2 * layer], key), appendTo(names[2 * layer + 1], value)]
-    x = family.mix(build, x, narrowed(attend(widened(query, size), keys, values, attributes), size, headSize))
+    const mixed = ofRows(attend(ofTokens(widened(query, size)), keys, values, attributes))
+    x = family.mix(build, x, narrowed(mixed, size, headSize))
   }
   const last = gather(x, input('rows', [WANTED], 'int'))
   const { logits } = buildLogits(family, config, last)
@@ -100,7 +118,7 @@ function weightBuilder(
   family: Family,
   config: ModelConfig,
   layer: number,
-  { inputs, factored }: { readonly inputs: InputOf; readonly factored?: Factored },
+  { inputs, factored, rowCount }: { readonly inputs: InputOf; readonly factored?: Factored; readonly rowCount: Dim },
 ): LayerBuilder {
   const linears = family.linears(config)
   const weight: InputOf = (name, shape) => inputs(layerName(layer, name), shape)
@@ -118,23 +136,24 @@ function weightBuilder(
   const { rope } = config.kinds[kind]
   const turn = (heads: Value): Value => {
     if (rope === null) return heads
-    const half = [TOKENS, rope.size / 2]
+    const half = [rowCount, rope.size / 2]
     return turnHeads(heads, inputs(`cos ${kind}`, half), inputs(`sin ${kind}`, half))
   }
   return { config, linear, norm: normOf(family, config, weight), turn }
 }
 
-/** x [N, heads, headSize] with zeros at the end of each head, as [N, heads · size]. */
+/** x [rows, heads, headSize] with zeros at the end of each head, as [rows, heads · size]. */
 function widened(x: Value, size: number): Value {
-  const [, heads, headSize] = x.shape
+  const [rows, heads, headSize] = x.shape
   const missing = size - Number(headSize)
-  const wide = missing === 0 ? x : concat([x, broadcast(constant(0), [TOKENS, heads, missing])], 2)
-  return reshape(wide, [TOKENS, Number(heads) * size])
+  const wide = missing === 0 ? x : concat([x, broadcast(constant(0), [rows, heads, missing])], 2)
+  return reshape(wide, [rows, Number(heads) * size])
 }
 
-/** The way back: [N, heads · size] → [N, heads · headSize]. */
+/** The way back: [rows, heads · size] → [rows, heads · headSize]. */
 function narrowed(x: Value, size: number, headSize: number): Value {
   if (size === headSize) return x
-  const heads = Number(x.shape[1]) / size
-  return reshape(slice(reshape(x, [TOKENS, heads, size]), 2, 0, headSize), [TOKENS, heads * headSize])
+  const [rows, width] = x.shape
+  const heads = Number(width) / size
+  return reshape(slice(reshape(x, [rows, heads, size]), 2, 0, headSize), [rows, heads * headSize])
 }

@@ -78,15 +78,34 @@ type Compute = (piece: Piece, logits: Floats) => Promise<void>
 export async function openDecoder(machine: Machine, options: DecoderOptions = {}): Promise<Decoder> {
   const { backend, config } = machine
   const beside = factorsBeside(machine, options)
-  const graph = buildDecode(families[config.family], config, beside)
-  const program = await backend.compile(graph, await heldWeights(machine, options, beside))
+  const held = await heldWeights(machine, options, beside)
+  const spread = Object.values(held).some((tensor) => isBlocks(tensor) && tensor.bits === 4)
+  const program = await backend.compile(
+    buildDecode(families[config.family], config, { factored: beside, spread }),
+    held,
+  )
   const compute: Compute = async ({ ids, positions, ends, rows, cache }, logits) => {
-    const x = zeros(backend, [ids.length, config.hiddenSize])
-    machine.embed(ids, x)
+    const tokens = Int32Array.from(ids.keys())
+    const places = spread ? twoOrMore(tokens) : tokens
+    const wanted = spread ? twoOrMore(rows) : rows
+    const x = zeros(backend, [places.length, config.hiddenSize])
+    machine.embed(
+      Array.from(places, (at) => ids[at]),
+      x,
+    )
+    const found = wanted === rows ? logits : zeros(backend, [wanted.length, config.vocabularySize])
     const before = cache.tensors(ends.length)
     const after = Object.fromEntries(Object.entries(before).map(([name, tensor]) => [appended(name), tensor]))
-    const feeds = { x, ...angleFeeds(machine.angles(positions)), ends: list(ends), rows: list(rows), ...before }
-    await program.run(feeds, { logits, ...after })
+    const feeds = {
+      x,
+      ...angleFeeds(machine.angles(places.map((at) => positions[at]))),
+      ...(spread ? { tokens: list(tokens), places: list(places) } : {}),
+      ends: list(ends),
+      rows: list(wanted),
+      ...before,
+    }
+    await program.run(feeds, { logits: found, ...after })
+    if (found !== logits) logits.data.set(rowsOf(found, 0, rows.length).data)
   }
   return {
     config,
@@ -94,6 +113,11 @@ export async function openDecoder(machine: Machine, options: DecoderOptions = {}
     openBatch: (places) => openBatch(machine, compute, places),
     dispose: () => program.dispose(),
   }
+}
+
+/** Of one entry two, as int4 products of a single row round otherwise than those of more (MLAS for AVX2). */
+function twoOrMore(items: Int32Array): Int32Array {
+  return items.length === 1 ? Int32Array.of(items[0], items[0]) : items
 }
 
 function list(data: Int32Array): Tensor<Int32Array> {
