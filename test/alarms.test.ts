@@ -38,16 +38,26 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   padded: ['far-from-reference', 'length'],
 }
 
+/**
+ * What a run may raise or not, as its roundings fall: with AVX2 the run at too high a rate goes elsewhere than with AVX-512,
+ * and more than chance is hard to reach on 30 problems.
+ */
+const byChance: Readonly<Record<string, readonly string[]>> = { 'rate-too-high': ['repetition'] }
+
+/** Half a minute each. All are trained again by make.ts. */
+const trainedAgain = new Set(['healthy', 'healthy-lora', 'rate-too-high', 'too-many-epochs'])
+
 describe('recorded runs', () => {
   test.each(Object.entries(expected))('%s: %j', (name, alarms) => {
     expect(names(recorded(name))).toEqual(alarms)
   })
 
-  test.runIf(isSlow).each(Object.entries(expected))(
+  test.runIf(isSlow).each(Object.entries(expected).filter(([name]) => trainedAgain.has(name)))(
     '%s trained again: %j',
     async (name, alarms) => {
       const { record } = await import('./fixtures/alarms/make.ts')
-      expect(names(await record(name))).toEqual(alarms)
+      const certain = (found: readonly string[]) => found.filter((alarm) => !byChance[name]?.includes(alarm))
+      expect(certain(names(await record(name)))).toEqual(certain(alarms))
     },
     120_000,
   )

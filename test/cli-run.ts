@@ -1,8 +1,9 @@
 /** @file The command as users run it: built from the sources, each call a process of its own. */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compiledFolder } from './programs.ts'
 
 export interface Finished {
   readonly code: number | null
@@ -41,8 +42,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 export function buildCommand(folder: string): CommandLine {
   const built = join(folder, 'package')
   mkdirSync(join(built, 'scripts'), { recursive: true })
-  const compiler = join(ROOT, 'node_modules/.bin/tsc')
-  execFileSync(compiler, ['-p', join(ROOT, 'tsconfig.build.json'), '--noCheck', '--outDir', join(built, 'dist')])
+  symlinkSync(join(compiledFolder(), 'src'), join(built, 'dist'))
   for (const path of ['bin', 'package.json', 'scripts/run_trainer.js']) {
     cpSync(join(ROOT, path), join(built, path), { recursive: true })
   }

@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { folderMaker } from './folders.ts'
 import { labelSteps, seeQuestion } from './judge/answers.ts'
 import type { Asked } from './judge/protocols.ts'
 import { type FakeServer, startServer } from './judge/server.ts'
+import { program } from './programs.ts'
 import { isSlow } from './slow.ts'
 
 const freshFolder = folderMaker()
@@ -34,14 +34,13 @@ function makePlace(): { readonly folder: string; run(args: readonly string[]): P
   write('solutions.jsonl', (at) => ({ prompt: `What is ${at} + 7?`, completion: `Step 1: add.\nStep 2: ${at + 7}.` }))
   write('questions.jsonl', (at) => ({ prompt: `What is ${at} + 7?`, answer: String(at + 7) }))
   write('benchmark.jsonl', (at) => ({ id: `${at}`, problem: `What is ${at} + 7?`, steps: ['a.', 'b.'], label: -1 }))
-  const script = fileURLToPath(new URL('judge/command.ts', import.meta.url))
-  const tsx = import.meta.resolve('tsx')
+  const script = program('test/judge/command.ts')
   return {
     folder,
     run: (args) =>
       new Promise((resolve) => {
         const environment = { PATH: process.env['PATH'], STEPDPO_CACHE: join(folder, 'cache') }
-        const child = spawn(process.execPath, ['--import', tsx, script, ...args], { cwd: folder, env: environment })
+        const child = spawn(process.execPath, [script, ...args], { cwd: folder, env: environment })
         let output = ''
         const add = (text: Buffer): void => {
           output += text

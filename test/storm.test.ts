@@ -6,13 +6,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { type Random, random } from '../src/base/random.ts'
 import type { RunEvent } from '../src/data/events.ts'
 import { openMetricsLog, openRunFolder } from '../src/recipe/run-folder.ts'
 import { train } from '../src/recipe/train.ts'
 import { damageOf, listCheckpoints } from '../src/train/checkpoint.ts'
+import { program } from './programs.ts'
 import { makeSite, outcome, runToEnd, settingsFor, testWorld } from './run.ts'
 import { isSlow } from './slow.ts'
 
@@ -22,7 +22,7 @@ const KILLS_PER_RUN = isSlow ? 20 : 1
 
 const site = makeSite()
 afterAll(() => rmSync(site.folder, { recursive: true }), 60_000)
-const script = fileURLToPath(new URL('./storm/child.ts', import.meta.url))
+const script = program('test/storm/child.ts')
 
 /** How long a calm run takes here, from its beginning: kills are spread over it. */
 let calmMs = 0
@@ -32,7 +32,7 @@ async function runChild(name: string, resumes: boolean, draw: Random | undefined
   const isSelf = draw !== undefined && draw.below(2) === 0
   // A save is some 35 calls, pruning some 5 more; later ones come in updates and evaluations.
   const death = isSelf ? `save,${1 + draw.below(2)},${1 + draw.below(50)}` : 'none'
-  const child = spawn(process.execPath, ['--import', 'tsx', script, site.folder, name, String(resumes), death], {
+  const child = spawn(process.execPath, [script, site.folder, name, String(resumes), death], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let errors = ''

@@ -5,9 +5,9 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, uti
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { folderMaker } from '../../test/folders.ts'
+import { program } from '../../test/programs.ts'
 import { UserError } from './errors.ts'
 import { lockFolder } from './lock.ts'
 
@@ -17,11 +17,11 @@ afterAll(() => {
   for (const child of children) child.kill('SIGKILL')
 })
 
-const script = fileURLToPath(new URL('../../test/storm/holder.ts', import.meta.url))
+const script = program('test/storm/holder.ts')
 
 /** A process that runs test/storm/holder.ts: what it got is read once it is told to go. */
 async function startHolder(...given: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...given], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script, ...given], { stdio: ['pipe', 'pipe', 'inherit'] })
   children.add(child)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const read = async (): Promise<unknown> => JSON.parse((await lines.next()).value)

@@ -4,11 +4,11 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { random } from '../../src/base/random.ts'
 import { openLedger, readLedger } from '../../src/judge/ledger.ts'
 import { folderMaker } from '../folders.ts'
+import { program } from '../programs.ts'
 import { isSlow } from '../slow.ts'
 import { capOf } from './caps.ts'
 
@@ -16,14 +16,14 @@ import { capOf } from './caps.ts'
 const EACH = isSlow ? 5000 : 300
 
 const freshFolder = folderMaker()
-const script = fileURLToPath(new URL('spender.ts', import.meta.url))
+const script = program('test/judge/spender.ts')
 const children = new Set<ChildProcess>()
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL')
 })
 
 function startSpender(folder: string, ...numbers: readonly number[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, folder, ...numbers.map(String)], {
+  const child = spawn(process.execPath, [script, folder, ...numbers.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   children.add(child)

@@ -5,10 +5,10 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { createChatModel, parseJudgeName } from '../../src/judge/provider.ts'
 import { folderMaker } from '../folders.ts'
+import { program } from '../programs.ts'
 import { isSlow } from '../slow.ts'
 import { ECHOES, findLeaks, formsOfKey, startLeakyServer } from './leaks.ts'
 import { startServer } from './server.ts'
@@ -41,11 +41,10 @@ async function runCommand(args: readonly string[]): Promise<Written[]> {
   const folder = freshFolder()
   mkdirSync(join(folder, 'work'))
   writeRows(join(folder, 'work', 'rows.json'))
-  const script = fileURLToPath(new URL('command.ts', import.meta.url))
-  const loader = import.meta.resolve('tsx')
+  const script = program('test/judge/command.ts')
   const models = ['gpt-4', 'claude-sonnet-4-5'].join()
   const common = ['--reward_model', models, '--dataset_path', 'rows.json', '--output_dir', 'out', '--attempts', '1']
-  const child = spawn(process.execPath, ['--import', loader, script, ...args, ...common], {
+  const child = spawn(process.execPath, [script, ...args, ...common], {
     cwd: join(folder, 'work'),
     env: {
       PATH: process.env['PATH'],

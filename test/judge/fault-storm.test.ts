@@ -7,7 +7,6 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { createAsker } from '../../src/judge/ask.ts'
 import { createBudget } from '../../src/judge/budget.ts'
@@ -20,6 +19,7 @@ import { modes } from '../../src/judge/modes.ts'
 import type { Solution, StepVerdict } from '../../src/judge/port.ts'
 import { createChatModel, parseJudgeName } from '../../src/judge/provider.ts'
 import { folderMaker } from '../folders.ts'
+import { program } from '../programs.ts'
 import { isSlow } from '../slow.ts'
 import type { Served } from './server.ts'
 
@@ -48,8 +48,7 @@ const solutions = Array.from(
 )
 
 async function withServer<T>(options: object, use: (url: string) => Promise<T>): Promise<T> {
-  const script = fileURLToPath(new URL('server.ts', import.meta.url))
-  const server = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(options)], {
+  const server = spawn(process.execPath, [program('test/judge/server.ts'), JSON.stringify(options)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   try {

@@ -5,23 +5,22 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { random } from '../../src/base/random.ts'
 import { ledgerPath, readLedger } from '../../src/judge/ledger.ts'
 import { folderMaker } from '../folders.ts'
+import { program } from '../programs.ts'
 import { isSlow } from '../slow.ts'
 import type { Served } from './server.ts'
 
 const KILLS = 200
-const SOLUTIONS = 3000
+const SOLUTIONS = 1500
 const CONCURRENCY = 16
 
 const folder = folderMaker()()
 
 function start(script: string, argument: object, environment: Record<string, string> = {}) {
-  const path = fileURLToPath(new URL(script, import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', path, JSON.stringify(argument)], {
+  const child = spawn(process.execPath, [program(`test/judge/${script}`), JSON.stringify(argument)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...environment },
   })
@@ -41,7 +40,7 @@ test.skipIf(!isSlow)(
   'a reply that was noted is never asked for again, and the ledger owes no less than the server is owed',
   async () => {
     const logFile = join(folder, 'served.jsonl')
-    const server = start('server.ts', { latencyMs: 100, logFile })
+    const server = start('server.ts', { latencyMs: 200, logFile })
     const { value: url } = await server.lines.next()
     const prices = join(folder, 'prices.yaml')
     writeFileSync(prices, 'gpt-4: { input: 30, output: 60 }\n')

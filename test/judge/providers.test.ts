@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ChatError, type ChatModel, type ChatRequest } from '../../src/judge/chat.ts'
 import { createChatModel, parseJudgeName } from '../../src/judge/provider.ts'
+import { program } from '../programs.ts'
 import { type Fault, openEnded } from './faults.ts'
 import { ALL_FAULTS, type FakeServer, type LocalOptions, startServer } from './server.ts'
 
@@ -499,12 +500,7 @@ describe('the server', () => {
   })
 
   test('runs in a process of its own, takes a script and gives its log', async () => {
-    const child = spawn(process.execPath, [
-      '--import',
-      'tsx',
-      new URL('server.ts', import.meta.url).pathname,
-      '{"seed":1}',
-    ])
+    const child = spawn(process.execPath, [program('test/judge/server.ts'), '{"seed":1}'])
     const url = await new Promise<string>((resolve, reject) => {
       child.stdout.once('data', (line) => resolve(String(line).trim()))
       child.once('exit', (code) => reject(new Error(`exit ${code}`)))
