@@ -1,4 +1,4 @@
-/** A judging process that is killed again and again pays no reply twice that it had noted. 200 kills in the slow stage. */
+/** A judging process that is killed again and again pays no reply twice that it had noted. 100 kills in the slow stage. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -13,8 +13,8 @@ import { program } from '../programs.ts'
 import { isSlow } from '../slow.ts'
 import type { Served } from './server.ts'
 
-const KILLS = 200
-const SOLUTIONS = 1500
+const KILLS = 100
+const SOLUTIONS = 800
 const CONCURRENCY = 16
 
 const folder = folderMaker()()
