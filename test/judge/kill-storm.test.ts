@@ -1,4 +1,4 @@
-/** A judging process that is killed again and again pays no reply twice that it had noted. 100 kills in the slow stage. */
+/** A judging process that is killed again and again pays no reply twice that it had noted. 200 kills in the slow stage. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -13,8 +13,8 @@ import { program } from '../programs.ts'
 import { isSlow } from '../slow.ts'
 import type { Served } from './server.ts'
 
-const KILLS = 100
-const SOLUTIONS = 800
+const KILLS = 200
+const SOLUTIONS = 3000
 const CONCURRENCY = 16
 
 const folder = folderMaker()()
@@ -40,7 +40,7 @@ test.skipIf(!isSlow)(
   'a reply that was noted is never asked for again, and the ledger owes no less than the server is owed',
   async () => {
     const logFile = join(folder, 'served.jsonl')
-    const server = start('server.ts', { latencyMs: 200, logFile })
+    const server = start('server.ts', { latencyMs: 100, logFile })
     const { value: url } = await server.lines.next()
     const prices = join(folder, 'prices.yaml')
     writeFileSync(prices, 'gpt-4: { input: 30, output: 60 }\n')

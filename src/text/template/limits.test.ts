@@ -52,13 +52,12 @@ describe('what grows without bounds is stopped', () => {
     "{{ (['a' * 10**6] * 1000) | unique | list | length }}": 'too much work',
     "{{ (['a' * 10**6] * 1000) | map('list') | list | length }}": 'too much work',
     '{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}': 'macros call each other too deeply',
+    '{% for i in range(9999) %}{% set x = [1] * 100000 %}{% endfor %}': 'too much work',
   }
   test.each(Object.entries(cases))('%s', (source, reason) => {
     expect(() => render(source)).toThrow(new UserError(`chat template of x.jinja: ${reason}`))
   })
-
-  test('a loop that makes long lists, by its work or, on a slow machine, by its time', () => {
-    const source = '{% for i in range(9999) %}{% set x = [1] * 100000 %}{% endfor %}'
-    expect(() => render(source)).toThrow(/^chat template of x\.jinja: (too much work|stopped after 800 ms)$/)
+  test('an empty list is made as often as one likes', () => {
+    expect(render('{{ [] * 10**9 }}{{ [1, 2] * 2 }}')).toBe('[][1, 2, 1, 2]')
   })
 })

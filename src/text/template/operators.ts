@@ -82,8 +82,12 @@ function repeat(value: string | Sequence, times: number): Value {
     checkSize(value.length * count)
     return value.repeat(count)
   }
-  checkSize(value.items.length * count)
-  return { kind: value.kind, items: Array.from({ length: count }, () => value.items).flat() }
+  const { kind, items } = value
+  const length = items.length * count
+  checkSize(length)
+  const repeated: Value[] = []
+  for (let at = 0; at < length; at++) repeated.push(items[at % items.length])
+  return { kind, items: repeated }
 }
 
 /** `-value` and `+value`. */
