@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests of the PyTorch engine, in a virtual environment of their own that is kept in STEPDPO_TORCH_VENV, or for this
 # run alone. Needs a built package (npm run build). The last line is "N passed, N failed, N skipped".
+# `python/ci.sh install` makes the environment, and nothing else.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 venv=${STEPDPO_TORCH_VENV:-}
@@ -25,6 +26,8 @@ if ! cmp -s "$here/requirements-ci.txt" "$venv/installed"; then
     fail 'what the tests run on cannot be installed'
   cp "$here/requirements-ci.txt" "$venv/installed"
 fi
+
+[ "${1:-}" != install ] || exit 0
 
 export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 # A process that waits for another without end would otherwise hold up everything.

@@ -2,7 +2,16 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Those that take more than a minute in the slow stage, the longest first. */
-const LONGEST = ['test/storm', 'test/alarms', 'test/judge/kill-storm', 'test/webgpu', 'test/browser/attacks']
+const LONGEST = [
+  'test/alarms',
+  'test/judge/kill-storm',
+  'test/browser/attacks',
+  'test/storm',
+  'test/cli',
+  'test/webgpu',
+  'test/flow',
+  'test/browser/pages',
+]
 
 const placeOf = ({ moduleId }: TestSpecification): number => {
   const place = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`))

@@ -15,12 +15,13 @@ import { damageOf, listCheckpoints } from '../src/train/checkpoint.ts'
 import { program } from './programs.ts'
 import { makeSite, outcome, runToEnd, settingsFor, testWorld } from './run.ts'
 import { isSlow } from './slow.ts'
+import { STORM_PROBLEMS, stormSettings } from './storm/settings.ts'
 
 /** Kills in all, and the seeds of the runs that share them. */
 const SEEDS = isSlow ? [1, 2, 3, 4] : [1]
 const KILLS_PER_RUN = isSlow ? 20 : 1
 
-const site = makeSite()
+const site = makeSite(STORM_PROBLEMS)
 afterAll(() => rmSync(site.folder, { recursive: true }), 60_000)
 const script = program('test/storm/child.ts')
 
@@ -68,10 +69,7 @@ const calm = join(site.folder, 'calm')
 test('the calm run is the same in a process of its own', async () => {
   await runChild('calm', false, undefined)
   // Every checkpoint of a calm run, to compare those with that a killed one has left.
-  await runToEnd(
-    settingsFor(site, 'all', { save_steps: 1, eval_on_start: true, save_total_limit: 99 }),
-    testWorld(site),
-  )
+  await runToEnd(settingsFor(site, 'all', { ...stormSettings, save_total_limit: 99 }), testWorld(site))
   const all = outcome(join(site.folder, 'all'))
   const own = outcome(calm)
   expect(own.size).toBeGreaterThan(8)
@@ -101,7 +99,7 @@ test.each(SEEDS)(
 )
 
 test('an evaluation that was stopped, made up for and lost again is in the metrics once', async () => {
-  const settings = settingsFor(site, 'stopped', { save_steps: 1, eval_on_start: true, resume_from_checkpoint: true })
+  const settings = settingsFor(site, 'stopped', { ...stormSettings, resume_from_checkpoint: true })
   /** Runs until something happens at update 3; then `leave` says how the run ends. */
   const runUntil = async (type: RunEvent['type'], leave: 'asked' | 'dropped'): Promise<void> => {
     const stop = new AbortController()

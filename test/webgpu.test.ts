@@ -6,7 +6,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EncodedGroup } from '../src/batch/encode.ts'
 import type { RunEvent } from '../src/data/events.ts'
 import { type Backend, makeGraph } from '../src/engine/backend.ts'
@@ -253,6 +253,13 @@ describe('the processor taken for a device', () => {
 })
 
 describe.skipIf(noAdapter !== undefined)('WebGPU', () => {
+  // While one session is open, shaders that were compiled for another are not compiled again.
+  const device = ortDevice('webgpu')
+  beforeAll(async () => {
+    await device.put({ data: Float32Array.of(0), shape: [1] })
+  })
+  afterAll(() => device.dispose())
+
   test.each([
     ['llama', 'inputs'],
     ['gemma3_text', 'products'],

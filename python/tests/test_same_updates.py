@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 from conftest import UPDATES, Command, Run
 
 TOLERANCE = 1e-3
@@ -56,8 +58,12 @@ def test_the_losses_learn_something_so_that_equal_ones_say_something(node: Run):
     assert max(losses) - min(losses) > 0.1
 
 
-def test_one_process(command: Command, node: Run):
-    one = command.train("one", "--engine", "torch")
+@pytest.fixture(scope="module")
+def one(command: Command) -> Run:
+    return command.train("one", "--engine", "torch")
+
+
+def test_one_process(command: Command, node: Run, one: Run):
     assert_same(one, node)
     assert (one.folder / "README.md").read_text().startswith("---")
     assert json.loads((one.folder / "trainer_state.json").read_text())["global_step"] == UPDATES
@@ -174,9 +180,17 @@ def wait_for_port(port: int) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint_and_its_adapter_scores(command: Command, node: Run):
+def test_a_run_that_is_killed_while_it_saves_for_the_first_time_and_later_goes_on_and_its_adapter_scores(command: Command, node: Run):
     words = [*command.words("killed"), "--engine", "torch"]
-    assert command.kill_after(6, *words) == -signal.SIGKILL
+    process = command.start(*words)
+    saved = command.folder / "killed" / "stepdpo" / "torch" / "saved" / "checkpoint-4"
+    while not saved.exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.communicate(timeout=60)
+    # Nothing was taken over: it begins anew.
+    assert command.kill_after(6, *words, "--resume_from_checkpoint") == -signal.SIGKILL
     assert "checkpoint-4" in command.run(*words, "--resume_from_checkpoint")
     assert_same(Run(command.folder / "killed"), node)
     scores = command.run(
@@ -185,25 +199,12 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_its_adapter_scores(command
     assert len(scores.splitlines()) == 50
 
 
-def test_a_run_that_is_killed_while_it_saves_for_the_first_time_begins_anew(command: Command, node: Run):
-    words = [*command.words("early"), "--engine", "torch"]
-    process = command.start(*words)
-    saved = command.folder / "early" / "stepdpo" / "torch" / "saved" / "checkpoint-4"
-    while not saved.exists():
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.kill()
-    process.communicate(timeout=60)
-    command.run(*words, "--resume_from_checkpoint")
-    assert_same(Run(command.folder / "early"), node)
-
-
-def test_a_run_that_goes_on_with_other_settings_heeds_them_as_our_engine_does(command: Command):
+def test_a_run_that_goes_on_with_other_settings_heeds_them_as_our_engine_does(command: Command, node: Run, one: Run):
     changed = ["--resume_changed", "--learning_rate", "1e-3", "--weight_decay", "0.3", "--adam_beta2", "0.9", "--max_steps", "12"]
     runs = {}
-    for engine in ("node", "torch"):
+    for engine, begun in (("node", node), ("torch", one)):
+        shutil.copytree(begun.folder, command.folder / f"changed-{engine}")
         words = [*command.words(f"changed-{engine}"), "--engine", engine]
-        command.run(*words)
         resume = ["--resume_from_checkpoint", f"changed-{engine}/checkpoint-8"]
         command.run(*words, *resume, *changed)
         runs[engine] = Run(command.folder / f"changed-{engine}")

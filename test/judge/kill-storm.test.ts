@@ -14,8 +14,10 @@ import { isSlow } from '../slow.ts'
 import type { Served } from './server.ts'
 
 const KILLS = 200
-const SOLUTIONS = 3000
+/** Some more than are judged in all those lives: each is killed when about as many were answered as are asked at once. */
+const SOLUTIONS = 1200
 const CONCURRENCY = 16
+const LATENCY_MS = 200
 
 const folder = folderMaker()()
 
@@ -40,7 +42,7 @@ test.skipIf(!isSlow)(
   'a reply that was noted is never asked for again, and the ledger owes no less than the server is owed',
   async () => {
     const logFile = join(folder, 'served.jsonl')
-    const server = start('server.ts', { latencyMs: 100, logFile })
+    const server = start('server.ts', { latencyMs: LATENCY_MS, logFile })
     const { value: url } = await server.lines.next()
     const prices = join(folder, 'prices.yaml')
     writeFileSync(prices, 'gpt-4: { input: 30, output: 60 }\n')
@@ -60,7 +62,7 @@ test.skipIf(!isSlow)(
         const { child, lines } = start('judging.ts', settings, { STEPDPO_CACHE: folder })
         expect((await lines.next()).value).toBe('begun')
         const end = lines.next()
-        const waited = kills < KILLS ? delay(20 + draw.below(500), 'late' as const) : end
+        const waited = kills < KILLS ? delay(20 + draw.below(2 * LATENCY_MS), 'late' as const) : end
         isDone = (await Promise.race([end, waited])) !== 'late'
         if (isDone) await once(child, 'exit')
         else {
@@ -72,6 +74,7 @@ test.skipIf(!isSlow)(
     } finally {
       server.child.kill('SIGKILL')
     }
+    expect(kills).toBe(KILLS)
     const served: Served[] = readFileSync(logFile, 'utf8')
       .trimEnd()
       .split('\n')

@@ -7,6 +7,7 @@ import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import type { Site } from '../run.ts'
+import { stormSettings } from './settings.ts'
 
 const [folder, name, resumes, death] = process.argv.slice(2)
 const [kind, checkpoint, call] = death.split(',')
@@ -38,7 +39,7 @@ if (kind === 'save') dieWhileSaving(Number(checkpoint), Number(call))
 const site: Site = { folder, model: join(folder, 'model'), data: join(folder, 'steps.jsonl') }
 process.stdout.write('begun\n')
 await runToEnd(
-  settingsFor(site, name, { save_steps: 1, eval_on_start: true, resume_from_checkpoint: resumes === 'true' }),
+  settingsFor(site, name, { ...stormSettings, resume_from_checkpoint: resumes === 'true' }),
   // A cache of its own, so that the reference is computed again, too.
   { ...testWorld(site), environment: { STEPDPO_CACHE: join(folder, `cache-${name}`) } },
 )
