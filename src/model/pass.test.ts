@@ -54,17 +54,24 @@ describe.each(['llama', 'llama-untied', 'mistral', 'mistral-fp16'])('transformer
   })
 })
 
+interface PeftReference {
+  readonly max_abs_adapter_minus_merged: number
+}
+
 describe.each(['llama', 'llama-untied', 'llama-rslora', 'llama-qv'])('PEFT %s', (name) => {
   test.each(backends)('logits with the adapter: $backend.name', async ({ backend, forward }) => {
     const { config, weights } = loadModel(oraclePath(`models/${name === 'llama-untied' ? name : 'llama'}`))
     const machine = makeMachine(backend, config, weights)
     const layers = adaptedLayers(machine, loadAdapter(oraclePath(`peft/${name}`), config))
     const tensors = oracleTensors(`peft/${name}/reference.safetensors`)
+    // The reference is in float32 only. Its own noise is about what lies between its two ways to the same logits.
+    const noise = 2 * oracleJson<PeftReference>(`peft/${name}/reference.json`).max_abs_adapter_minus_merged
     for (const at of [0, 1, 2]) {
       const row = sequenceRow(tensors.get(`ids.${at}`)?.data ?? [])
+      const expected = tensors.get(`adapter_logits.${at}`)?.data ?? []
+      const largest = Math.max(...Array.from(expected, Math.abs))
       const logits = await logitsOf(machine, row, layers)
-      // The reference is computed in float32.
-      expect(relativeError(logits.data, tensors.get(`adapter_logits.${at}`)?.data ?? [])).toBeLessThan(forward + 5e-6)
+      expect(relativeError(logits.data, expected)).toBeLessThan(forward + noise / largest)
     }
     await machine.dispose()
   })
