@@ -18,7 +18,7 @@ import { writeBfloat16 } from './random-model.ts'
 import { type ShapeName, shapes } from './shapes.ts'
 
 const UPDATES = setting('UPDATES', 2)
-const BUILT = new URL('../dist/cli/main.js', import.meta.url).href
+const BUILT = new URL('../dist/command/main.js', import.meta.url).href
 
 interface Configuration {
   readonly model: 'SmolLM2' | ShapeName

@@ -15,7 +15,7 @@ import { median, peakGb, printTable, setting } from './measure.ts'
 import { writeBfloat16, writeQ40 } from './random-model.ts'
 import { shapes } from './shapes.ts'
 
-const BUILT = new URL('../dist/cli/main.js', import.meta.url).href
+const BUILT = new URL('../dist/command/main.js', import.meta.url).href
 const UPDATES = setting('UPDATES', 5)
 const WORDS = setting('WORDS', 12)
 

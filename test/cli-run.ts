@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compiledFolder } from './programs.ts'
+import { commandFolder } from './programs.ts'
 
 export interface Finished {
   readonly code: number | null
@@ -42,7 +42,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 export function buildCommand(folder: string): CommandLine {
   const built = join(folder, 'package')
   mkdirSync(join(built, 'scripts'), { recursive: true })
-  symlinkSync(join(compiledFolder(), 'src'), join(built, 'dist'))
+  symlinkSync(join(commandFolder(), 'dist'), join(built, 'dist'))
   for (const path of ['bin', 'package.json', 'scripts/run_trainer.js']) {
     cpSync(join(ROOT, path), join(built, path), { recursive: true })
   }
