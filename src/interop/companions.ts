@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import { openByteFile } from '../model/byte-file.ts'
 import { resolveInFolder } from '../model/model-folder.ts'
+import { createTokenizer } from '../text/tokenizer.ts'
 import { parseTokenizerFile } from '../text/tokenizer-file.ts'
 import { readTokenizerSource, type TokenizerSource } from '../text/tokenizer-source.ts'
 
@@ -68,8 +69,8 @@ function json(value: unknown): string {
 export function tokenizerFiles(source: TokenizerSource): Map<string, string> {
   const { ids } = parseTokenizerFile(source.json, source.file)
   const idOf = (name: string | undefined): number | undefined => (name === undefined ? undefined : ids.get(name))
-  const { bos_token, eos_token, pad_token } = source.names
-  const ends = [...new Set([idOf(eos_token), ...source.eosIds])].filter((id) => id !== undefined)
+  const { bos_token, pad_token } = source.names
+  const ends = createTokenizer(source, new Date(0)).eosIds
   return new Map([
     ['tokenizer.json', json(completeTokenizer(source, idOf(bos_token)))],
     [

@@ -129,7 +129,8 @@ export function readAdapterConfig(path: string): AdapterConfig {
   const fields = parsed.data
   const targets = fields.target_modules ?? []
   const isPattern = typeof targets === 'string' && targets !== 'all-linear'
-  const layers = fields.layers_to_transform ?? undefined
+  const chosen = [fields.layers_to_transform ?? []].flat()
+  const layers = chosen.length === 0 ? undefined : new Set(chosen) // as in PEFT, an empty list names none
   return {
     path,
     baseModel: fields.base_model_name_or_path ?? '',
@@ -143,7 +144,7 @@ export function readAdapterConfig(path: string): AdapterConfig {
     },
     isPartial: isPattern || layers !== undefined || !isEmpty(fields.exclude_modules),
     excluded: Array.isArray(fields.exclude_modules) ? fields.exclude_modules : [],
-    layers: layers === undefined ? undefined : new Set([layers].flat()),
+    layers,
     ranks: moduleValues(fields.rank_pattern, 'rank_pattern', path),
     alphas: moduleValues(fields.alpha_pattern, 'alpha_pattern', path),
   }

@@ -117,6 +117,11 @@ test.each([
   expect(() => loadAdapter(changed({ [name]: value }), config)).toThrow(says)
 })
 
+test('an empty layers_to_transform stands for all layers', () => {
+  const { layers } = loadAdapter(changed({ layers_to_transform: [] }), config)
+  expect(layers.every((tensors) => Object.keys(tensors).length > 0)).toBe(true)
+})
+
 test('targets that this model has not are passed over, as lists for several families have them', () => {
   const { settings } = loadAdapter(changed({ target_modules: ['q_proj', 'v_proj', 'qkv_proj', 'nose'] }), config)
   expect(settings.targets).toEqual(['q_proj', 'v_proj'])

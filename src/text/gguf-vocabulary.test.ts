@@ -73,12 +73,20 @@ test('a byte-level vocabulary with digits apart gives the ids of its tokenizer.j
   for (const row of expected['byte-level'].texts) expect(tokenizer.encode(row.text)).toEqual(row.ids)
 })
 
+test('answers also end with the token that the template puts behind them, which most files do not name otherwise', () => {
+  const { 'tokenizer.ggml.eot_token_id': _, ...named } = byteLevel('smollm')
+  const template = '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}'
+  expect(open(named)).toMatchObject({ eosIds: [0] })
+  expect(open({ ...named, 'tokenizer.chat_template': template })).toMatchObject({ eosIds: [0, 2], endOfTurnId: 2 })
+})
+
 test.each([
   // Only where digits may stand together does the merge '1 2' → 266 come to pass, and three go together at most.
   ['smollm', ' 12.1212', [223, 19, 20, 16, 19, 20, 19, 20]],
   ['qwen2', ' 12.1212', [223, 19, 20, 16, 19, 20, 19, 20]],
   ['gpt-2', ' 12.1212', [223, 266, 16, 266, 266]],
   ['llama-bpe', ' 12.1212', [223, 266, 16, 266, 19, 20]],
+  ['dbrx', ' 12.1212', [223, 266, 16, 266, 19, 20]],
   ['default', ' 12.1212', [223, 266, 16, 266, 19, 20]],
   [undefined, ' 12.1212', [223, 266, 16, 266, 19, 20]],
 ])('the pre-tokenizer %s splits %j as llama.cpp does', (pre, text, ids) => {

@@ -52,6 +52,9 @@ const splittings: ReadonlyMap<string, Splitting> = new Map([
   ['llama-bpe', llama3],
   ['llama3', llama3],
   ['llama-v3', llama3],
+  // Phi-4 among others. Llama 3's words, without its other ways.
+  ['dbrx', { patterns: [LLAMA3_PATTERN] }],
+  ['smaug-bpe', { patterns: [LLAMA3_PATTERN] }],
   ['qwen2', qwen2],
   ['deepseek-r1-qwen', qwen2],
 ])

@@ -48,7 +48,10 @@ export function createTokenizer(source: TokenizerSource, now: Date): Tokenizer {
   const bosId = file.ids.get(source.names.bos_token ?? '')
   const addsBos = bosId !== undefined && framed('a')[0] === bosId
   const eosId = file.ids.get(source.names.eos_token ?? '')
-  const endIds = new Set(eosId === undefined ? source.eosIds : [eosId, ...source.eosIds])
+  const endOfTurnId = codec.encode(chat.afterAnswer).find((id) => controlIds.has(id))
+  // Converters write one EOS into most GGUF files, also where a model ends its answers with another token.
+  const endOfAnswer = source.file.endsWith('.gguf') ? endOfTurnId : undefined
+  const endIds = new Set([eosId, ...source.eosIds, endOfAnswer].filter((id) => id !== undefined))
   const eosIds = [...endIds].filter((id) => tokens[id] !== undefined)
   return {
     ...codec,
@@ -57,7 +60,7 @@ export function createTokenizer(source: TokenizerSource, now: Date): Tokenizer {
     bosId,
     addsBos,
     eosIds,
-    endOfTurnId: codec.encode(chat.afterAnswer).find((id) => controlIds.has(id)) ?? eosIds[0],
+    endOfTurnId: endOfTurnId ?? eosIds[0],
     hasChatTemplate: chat.hasTemplate,
     renderChat: chat.render,
     chatPrompt: (messages) => {
